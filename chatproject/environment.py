@@ -1,0 +1,113 @@
+"""The settings that come from the environment, read and checked in one place.
+
+A wrong value ends the process with one line on standard error and exit status 1, before
+Django starts: an operator's typing mistake is no reason for a traceback.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, NoReturn
+
+import environ
+
+SWITCH = {"on": True, "true": True, "yes": True, "1": True} | {
+    "off": False,
+    "false": False,
+    "no": False,
+    "0": False,
+}
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+def fail(name: str, expected: str, found: str) -> NoReturn:
+    """End the process: the setting `name` has a value that cannot be used."""
+    raise SystemExit(f"{name}: expected {expected}, got {found!r}.")
+
+
+def switch(name: str, default: bool) -> bool:
+    """Return the setting `name` as on or off; empty counts as unset."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    value = SWITCH.get(text.lower())
+    if value is None:
+        fail(name, "on or off", text)
+    return value
+
+
+def words(name: str) -> list[str]:
+    """Return the setting `name`, a list separated by commas, without empty parts."""
+    return [word for part in os.environ.get(name, "").split(",") if (word := part.strip())]
+
+
+def database(default: str, base: Path) -> dict[str, Any]:
+    """Return Django's dictionary for `DATABASE_URL`: SQLite or PostgreSQL."""
+    url = os.environ.get("DATABASE_URL", "").strip() or default
+    scheme = url.partition(":")[0]
+    if scheme not in {"sqlite", "postgres", "postgresql"}:
+        fail("DATABASE_URL", "sqlite:///path or postgresql://user:password@host/name", scheme)
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(url)
+    except (environ.ImproperlyConfigured, ValueError) as error:
+        # The URL itself is not shown: it may hold a password.
+        fail("DATABASE_URL", "a database URL", str(error))
+    if scheme == "sqlite":
+        config["NAME"] = str(base / config["NAME"])
+        config["TEST"] = {"NAME": str(base / "test.sqlite3")}
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 5,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    return config
+
+
+def redis_urls() -> list[str]:
+    """Return the addresses in `REDIS_URL`: none, one, or several separated by commas."""
+    urls = words("REDIS_URL")
+    for url in urls:
+        if not url.startswith(REDIS_SCHEMES):
+            fail("REDIS_URL", "an address that starts with " + " or ".join(REDIS_SCHEMES), url.partition(":")[0])
+    return urls
+
+
+def allowed_hosts() -> list[str]:
+    """Return `ALLOWED_HOSTS`: the names under which the site may be asked for."""
+    hosts = words("ALLOWED_HOSTS")
+    for host in hosts:
+        if "/" in host:
+            fail("ALLOWED_HOSTS", "host names without a scheme or path", host)
+    return hosts
+
+
+def trusted_origins() -> list[str]:
+    """Return `CSRF_TRUSTED_ORIGINS`: origins with a scheme."""
+    origins = words("CSRF_TRUSTED_ORIGINS")
+    for origin in origins:
+        if not origin.startswith(("http://", "https://")):
+            fail("CSRF_TRUSTED_ORIGINS", "origins such as https://example.com", origin)
+    return origins
+
+
+def secret_key(debug: bool, base: Path) -> str:
+    """Return `SECRET_KEY`; for development one is made and kept in a file that git ignores.
+
+    It is kept because session data is signed with it: a new key at each start would take
+    everybody's name away.
+    """
+    key = os.environ.get("SECRET_KEY", "")
+    if key:
+        return key
+    if not debug:
+        raise SystemExit(
+            "SECRET_KEY: expected a long random text because DEBUG is off, got nothing. "
+            "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        )
+    path = base / ".secret_key"
+    try:
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
