@@ -1,0 +1,152 @@
+"""Real server processes for tests: started on free ports, stopped by whoever started them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE_MODULES = Path(__file__).parent / "node" / "node_modules"
+
+
+def require(found: bool, what: str) -> None:
+    """Skip the test when `what` is missing; under CI, where all must be there, fail it."""
+    if found:
+        return
+    message = f"needs {what}; script/test installs it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def require_node() -> str:
+    """Return the path of Node, once it and the npm clients are installed."""
+    node = shutil.which("node")
+    require(node is not None, "Node")
+    require(NODE_MODULES.is_dir(), "the clients from npm")
+    return str(node)
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+    """Poll `condition` until it is true; fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    """One child process; its output is kept in a file so that tests can read it."""
+
+    def __init__(self, command: Sequence[str], log: Path, env: dict[str, str] | None = None) -> None:
+        self.command, self.log, self.env = list(command), log, env or {}
+        self.popen: subprocess.Popen[bytes] | None = None
+        self._file: IO[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the child, with its output appended to the log file."""
+        self._file = self.log.open("ab")
+        self.popen = subprocess.Popen(
+            self.command, cwd=ROOT, env=os.environ | self.env, stdout=self._file, stderr=subprocess.STDOUT
+        )
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Send `sign`, wait for the end (at most 15 s, then kill) and return the exit status."""
+        if self.popen is None:
+            return 0
+        if self.popen.poll() is None:
+            self.popen.send_signal(sign)
+        try:
+            status = self.popen.wait(15)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            raise
+        finally:
+            self.popen = None
+            if self._file is not None:
+                self._file.close()
+        return status
+
+    def output(self) -> str:
+        """Return all that the child has printed so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+class Site:
+    """The whole chat in a process of its own: `server` is `daphne` or `uvicorn`.
+
+    It has its own SQLite file in `folder`, which outlives restarts.
+    """
+
+    def __init__(self, folder: Path, server: str = "daphne", env: dict[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.ws_url = f"ws://127.0.0.1:{self.port}"
+        self.env = {
+            "DATABASE_URL": f"sqlite:///{folder / 'site.sqlite3'}",
+            "SECRET_KEY": "a key for tests only, the same after a restart of the server",
+            "DJANGO_SETTINGS_MODULE": "chatproject.settings",
+            "PYTHONUNBUFFERED": "1",
+        } | (env or {})
+        application = "chatproject.asgi:application"
+        arguments = {
+            "daphne": ["daphne", "-b", "127.0.0.1", "-p", str(self.port), application],
+            "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", str(self.port)]
+            + ["--ws", "websockets-sansio", "--log-level", "warning", application],
+        }[server]
+        self.process = Process([sys.executable, "-m", *arguments], folder / "site.log", self.env)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command against the site's database and return what it printed."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | self.env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"{' '.join(arguments)} failed: {done.stderr}")
+        return done.stdout
+
+    def start(self) -> "Site":
+        """Migrate, start the server and wait until it answers."""
+        self.manage("migrate", "--verbosity", "0")
+        self.process.start()
+        wait_until(self._answers, f"the server answered: {self.process.output()}", 30)
+        return self
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Stop the server and return its exit status."""
+        return self.process.stop(sign)
+
+    def new_cookie(self) -> str:
+        """Visit the page as a new visitor and return the session key."""
+        with urllib.request.urlopen(f"{self.url}/", timeout=10) as response:
+            cookie = SimpleCookie(response.headers["Set-Cookie"])
+        return cookie["sessionid"].value
+
+    def _answers(self) -> bool:
+        popen = self.process.popen
+        if popen is not None and popen.poll() is not None:
+            pytest.fail(f"the server ended: {self.process.output()}")
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
