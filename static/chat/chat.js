@@ -1,0 +1,131 @@
+'use strict';
+
+/* The page of one room: what the socket says, and what is shown of it. */
+
+{
+  const root = document.getElementById('chat');
+  const element = (id) => document.getElementById(id);
+  const unanswered = new Map(); // id of a message -> whether it has left the page
+  let ownName = null;
+
+  const composer = new Composer(element('composer'), hold);
+  const log = new MessageLog(root, { again: send, edit: (text) => composer.edit(text) });
+  const socket = io(root.dataset.namespace);
+
+  socket.on('connect', handleConnect);
+  socket.on('disconnect', handleDisconnect);
+  socket.on('connect_error', handleConnectError);
+  socket.on('welcome', ({ name }) => showName(String(name)));
+  socket.on('new chat', (message) => log.receive(message, String(message.name) === ownName));
+  socket.on('chat error', ({ message }) => showNotice(message));
+  socket.on('session ended', ({ message }) => refuse(message));
+
+  element('reload').addEventListener('click', () => location.reload());
+  element('rooms').addEventListener('submit', goToRoom);
+  // On a phone the focus would open the keyboard over the messages.
+  if (matchMedia('(hover: hover)').matches) composer.input.focus();
+
+  function hold(text) {
+    const id = newId();
+    log.hold(id, text);
+    send(id, text);
+  }
+
+  function send(id, text) {
+    showNotice('');
+    unanswered.set(id, socket.connected);
+    socket.emit('send chat', { msg: text, id }, (answer) => {
+      unanswered.delete(id);
+      if (answer?.ok) log.settle(id, answer);
+      else log.fail(id, answer?.message);
+    });
+  }
+
+  function handleConnect() {
+    showState('connected');
+    // What was written while offline waited in the socket and leaves now.
+    for (const id of unanswered.keys()) unanswered.set(id, true);
+  }
+
+  function handleDisconnect() {
+    for (const [id, left] of unanswered) if (left) giveUp(id);
+    if (element('status').dataset.state === 'refused') return;
+    if (socket.active) showState('offline');
+    else refuse();
+  }
+
+  function handleConnectError(error) {
+    const refusal = refusalOf(error);
+    if (refusal || !socket.active) refuse(refusal ?? error.message);
+    else showState('offline');
+  }
+
+  function giveUp(id) {
+    unanswered.delete(id);
+    log.fail(id, element('composer').dataset.lost);
+  }
+
+  /** Show that the server wants no more of this page, and why; only a reload gets a new login session. */
+  function refuse(message) {
+    if (element('status').dataset.state === 'refused') return;
+    element('refusal').textContent = message || element('refused').dataset.unknown;
+    element('refused').hidden = false;
+    showState('refused');
+    showName('');
+    composer.close();
+    for (const id of [...unanswered.keys()]) giveUp(id);
+    socket.disconnect();
+  }
+
+  function showState(state) {
+    const status = element('status');
+    if (status.dataset.state === state) return;
+    root.dataset.state = status.dataset.state = state;
+    status.textContent = status.dataset[state];
+  }
+
+  function showName(name) {
+    ownName = name;
+    element('name').textContent = name;
+    element('name').parentElement.hidden = !name;
+  }
+
+  function showNotice(message) {
+    element('notice').textContent = message ?? '';
+    element('notice').hidden = !message;
+  }
+
+  function goToRoom(event) {
+    event.preventDefault();
+    const slug = element('slug').value.trim().toLowerCase().replace(/[\s_]+/g, '-');
+    if (/^[a-z0-9-]{1,50}$/.test(slug)) location.assign(`${event.target.dataset.url}${slug}/`);
+    else complain(element('slug'));
+  }
+
+  function complain(input) {
+    input.setCustomValidity(input.dataset.wrong);
+    input.reportValidity();
+    input.addEventListener('input', () => input.setCustomValidity(''), { once: true });
+  }
+
+  /** The server's own words of refusal: CONNECT_ERROR has them in the error, a refused request in its body. */
+  function refusalOf(error) {
+    if (error.data?.code !== undefined) return error.message;
+    if (error.context?.status !== 403) return null;
+    try {
+      return JSON.parse(error.context.responseText).message;
+    } catch {
+      return element('refused').dataset.unknown;
+    }
+  }
+
+  /** A version 4 UUID; crypto.randomUUID is there in secure contexts only, which plain http elsewhere is not. */
+  function newId() {
+    if (crypto.randomUUID) return crypto.randomUUID();
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  }
+}
