@@ -1,0 +1,35 @@
+"""Synchronous database work from asynchronous code."""
+
+from collections.abc import Coroutine, Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, connection
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Result]]:
+    """Return `function` to be awaited; it runs in a thread that keeps no dead connection.
+
+    As `channels.db.database_sync_to_async`, except that the connection of a transaction in
+    progress is left alone: Django's test cases and their client hold one in that very thread.
+    """
+
+    @wraps(function)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        close_unless_in_use()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            close_unless_in_use()
+
+    return sync_to_async(run)
+
+
+def close_unless_in_use() -> None:
+    """Close this thread's connections that are broken or past their age, outside transactions."""
+    if not connection.in_atomic_block:
+        close_old_connections()
