@@ -1,0 +1,59 @@
+"""Login sessions of page visits: given with the first page, renewed while they are used."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
+from django.utils.deprecation import MiddlewareMixin
+
+from chat import names
+from chat.models import LoginSession, Visitor
+from chat.sessions import SessionStore
+
+TOUCH_EVERY = timedelta(minutes=1)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def page(view: View) -> View:
+    """Mark `view` as a page: getting it is what creates a login session, and nothing else is."""
+    view.is_page = True  # type: ignore[attr-defined]
+    return view
+
+
+class LoginSessionMiddleware(MiddlewareMixin):
+    """Names visitors and keeps their login sessions alive; belongs behind AuthenticationMiddleware."""
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Before the GET of a page, see to it that the session has a name."""
+        if not getattr(view, "is_page", False):
+            return
+        session = cast(SessionStore, request.session)
+        named = names.is_named(session)
+        if request.method == "GET" and not named:
+            names.assign(session)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Renew the login session of a request that looked at it, so that use prolongs it."""
+        session = cast(SessionStore, request.session)
+        if session.accessed and session.row is not None:
+            renew(session, session.row)
+            touch(session.row)
+        return response
+
+
+def renew(session: SessionStore, row: LoginSession) -> None:
+    """Have row and cookie written again once less than half of the session's life is left."""
+    left = row.expire_date - timezone.now()
+    if left < timedelta(seconds=session.get_expiry_age()) / 2:
+        session.modified = True
+
+
+def touch(row: LoginSession) -> None:
+    """Note that the visitor was here, at most once a minute."""
+    now = timezone.now()
+    visitor = row.visitor
+    if visitor is not None and now - visitor.last_seen >= TOUCH_EVERY:
+        Visitor.objects.filter(pk=visitor.pk).update(last_seen=now)

@@ -1,0 +1,201 @@
+"""Login sessions in the database: Django's session store over `LoginSession`.
+
+Differences from Django's database store, and why:
+
+- The visitor and the user are columns as well as data, so that the database can keep them
+  unique and the admin can search them. A row whose columns and signed data disagree was
+  not written here and counts as empty.
+- The key in the cookie is checked by form before any query: whatever a client sends, it
+  costs nothing and raises nothing.
+- Rotating the key renames the row. Django writes a second row and deletes the first, which
+  the one-to-one column forbids; and the name must survive a login without a moment in
+  which nobody holds it.
+- A name, once given to a row, is kept by later saves of an older copy of the data. Only the
+  end of the login session takes it away.
+
+The asynchronous twins run the synchronous methods in a thread. Most of them need a
+transaction, which Django has in threads only, and one implementation cannot differ from
+itself.
+"""
+
+import re
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db import IntegrityError, transaction
+from django.utils.crypto import get_random_string
+
+from chat.database import in_thread
+from chat.models import LoginSession, Visitor
+
+WELL_FORMED = re.compile(r"[a-z0-9]{32}")
+
+
+class SessionStore(DatabaseStore):
+    """The session of a request or of a socket's handshake.
+
+    `row` is the live row as it was loaded, with its visitor: None before loading, for an
+    unknown or expired key, and after the end of the login session.
+    """
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self.row: LoginSession | None = None
+
+    @classmethod
+    def get_model_class(cls) -> type[LoginSession]:
+        """Return the model that holds the rows."""
+        return LoginSession
+
+    def load(self) -> dict[str, Any]:
+        """Return the data of the live row; without one, {} and the key is forgotten."""
+        rows = LoginSession.objects.live().select_related("visitor")
+        self.row = rows.filter(session_key=self.session_key).first()
+        if self.row is None:
+            self._session_key = None
+            return {}
+        return self.read(self.row)
+
+    def read(self, row: LoginSession) -> dict[str, Any]:
+        """Return the data in `row`, {} when it is not what was written there."""
+        data = self.decode(row.session_data)
+        if owners(data) != (row.visitor_id, row.user_id):
+            return {}
+        if row.visitor is not None:
+            data["name"] = row.visitor.name
+        return data
+
+    def lock(self) -> LoginSession | None:
+        """Return the row under the key, expired or not, locked to the end of the transaction."""
+        rows = LoginSession.objects.select_for_update(of=("self",)).select_related("visitor")
+        return rows.filter(session_key=self.session_key).first()
+
+    def exists(self, session_key: str) -> bool:
+        """Return whether a row has this key, expired or not."""
+        return is_well_formed(session_key) and super().exists(session_key)
+
+    def create_model_instance(self, data: dict[str, Any]) -> LoginSession:
+        """Return a row, not saved yet, for the key and `data`."""
+        row = LoginSession(session_data=self.encode(data), expire_date=self.get_expiry_date())
+        row.session_key = self.session_key or self._get_new_session_key()
+        row.visitor_id, row.user_id = owners(data)
+        return row
+
+    def save(self, must_create: bool = False) -> None:
+        """Write the data.
+
+        Raises UpdateError when the row is gone: what was ended stays ended. With
+        `must_create`, raises CreateError when another row has the key.
+        """
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # missing in the stubs
+        if self.session_key is None:
+            self.create()
+        elif must_create:
+            self._insert(data)
+        else:
+            self._update(data)
+
+    def delete(self, session_key: str | None = None) -> None:
+        """End the login session under `session_key`, by default this one."""
+        key = self.session_key if session_key is None else session_key
+        if key == self.session_key:
+            self.row = None
+        if is_well_formed(key):
+            super().delete(key)
+
+    def cycle_key(self) -> None:
+        """Give the row a new key; the old one opens nothing from then on.
+
+        A row that was ended meanwhile is not brought back: the session starts empty.
+        """
+        self.get("name")  # a key without a live row is forgotten here
+        old = self.session_key
+        if old is None:
+            self.create()
+            return
+        new = self._get_new_session_key()
+        if LoginSession.objects.filter(session_key=old).update(session_key=new):
+            self._session_key = new
+            self.modified = True
+        else:
+            self.flush()
+            self.create()
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Delete expired login sessions, and the visitors who are left without one."""
+        LoginSession.objects.expired().delete()
+        Visitor.objects.filter(login_session=None).delete()
+
+    async def aload(self) -> dict[str, Any]:
+        """See load()."""
+        return await in_thread(self.load)()
+
+    async def aexists(self, session_key: str) -> bool:
+        """See exists()."""
+        return await in_thread(self.exists)(session_key)
+
+    async def acreate(self) -> None:
+        """See create()."""
+        await in_thread(self.create)()
+
+    async def asave(self, must_create: bool = False) -> None:
+        """See save()."""
+        await in_thread(self.save)(must_create)
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        """See delete()."""
+        await in_thread(self.delete)(session_key)
+
+    async def acycle_key(self) -> None:
+        """See cycle_key()."""
+        await in_thread(self.cycle_key)()
+
+    @classmethod
+    async def aclear_expired(cls) -> None:
+        """See clear_expired()."""
+        await in_thread(cls.clear_expired)()
+
+    def _validate_session_key(self, key: str | None) -> bool:
+        return is_well_formed(key)
+
+    def _get_new_session_key(self) -> str:
+        # The unique column finds out about a collision; a query before could not.
+        return get_random_string(32, VALID_KEY_CHARS)
+
+    def _insert(self, data: dict[str, Any]) -> None:
+        row = self.create_model_instance(data)
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError as error:
+            if self.exists(row.session_key):
+                raise CreateError from error
+            raise
+
+    def _update(self, data: dict[str, Any]) -> None:
+        with transaction.atomic():
+            row = self.lock()
+            if row is None:
+                raise UpdateError
+            stored = self.read(row)
+            if "visitor" not in data and "visitor" in stored:
+                data |= {"visitor": stored["visitor"], "name": stored["name"]}
+            row.session_data = self.encode(data)
+            row.expire_date = self.get_expiry_date()
+            row.visitor_id, row.user_id = owners(data)
+            row.save(update_fields=["session_data", "expire_date", "visitor", "user"])
+        self.row = row
+
+
+def is_well_formed(key: str | None) -> bool:
+    """Return whether `key` has the form of the keys that are made here."""
+    return key is not None and WELL_FORMED.fullmatch(key) is not None
+
+
+def owners(data: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the primary keys of the visitor and of the user that `data` speaks of, or None."""
+    user = data.get(SESSION_KEY)
+    return data.get("visitor"), None if user is None else get_user_model()._meta.pk.to_python(user)

@@ -1,0 +1,38 @@
+"""Usernames that cannot be taken for a guest: a guest's name is all digits, a username is not.
+
+Django's own user model stays in place, so the rule is added to its username field, which
+forms and `createsuperuser` ask, and to saving, which `create_user` cannot pass by.
+"""
+
+import unicodedata
+from typing import Any, cast
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.signals import pre_save
+
+
+def refuse_number(username: str) -> None:
+    """Raise ValidationError when `username` reads as a number, in the digits of any script."""
+    if unicodedata.normalize("NFKC", username).strip().isdecimal():
+        raise ValidationError(
+            "A username may not be all digits: those are the names of guests.", code="username_is_number"
+        )
+
+
+def install() -> None:
+    """Add the rule to the site's user model; calling it again changes nothing."""
+    model = get_user_model()
+    field = cast("models.Field[Any, Any]", model._meta.get_field(model.USERNAME_FIELD))
+    # `validators`, not `_validators`: the latter would be a change of schema to makemigrations.
+    if refuse_number not in field.validators:
+        field.validators.append(refuse_number)
+    pre_save.connect(check_username, sender=model, dispatch_uid="chat.users.check_username")
+
+
+def check_username(instance: AbstractUser, update_fields: frozenset[str] | None = None, **signal: Any) -> None:
+    """Refuse to save a user under a number; saves of other fields alone are let through."""
+    if update_fields is None or type(instance).USERNAME_FIELD in update_fields:
+        refuse_number(instance.get_username())
