@@ -1,0 +1,44 @@
+"""The pages, and what operators ask."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_cookie
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from chat import health
+from chat.middleware import page
+
+
+@page
+@require_safe
+@cache_control(no_store=True)
+@vary_on_cookie
+def room(request: HttpRequest, slug: str = "") -> HttpResponse:
+    """Show the page of one room; the empty slug is the lobby."""
+    namespace = f"/rooms/{slug}" if slug else "/"
+    return render(request, "chat/room.html", {"room": slug, "namespace": namespace})
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that the process is alive."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@never_cache
+async def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether the process can serve; 503 names the parts that do not answer."""
+    failed = await health.failures()
+    if failed:
+        return JsonResponse({"ready": False, "failed": failed}, status=503)
+    return JsonResponse({"ready": True, "failed": []})
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Return the process's figures as Prometheus text."""
+    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
