@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Any, NoReturn
 
-import environ
+import environ  # type: ignore[import-untyped]  # it ships without type hints
 
 SWITCH = {"on": True, "true": True, "yes": True, "1": True} | {
     "off": False,
