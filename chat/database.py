@@ -1,6 +1,6 @@
 """Synchronous database work from asynchronous code."""
 
-from collections.abc import Coroutine, Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -11,7 +11,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
-def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Result]]:
+def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
     """Return `function` to be awaited; it runs in a thread that keeps no dead connection.
 
     As `channels.db.database_sync_to_async`, except that the connection of a transaction in
