@@ -6,6 +6,8 @@ Django starts: an operator's typing mistake is no reason for a traceback.
 
 import os
 import secrets
+import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,12 +51,18 @@ def database(default: str, base: Path) -> dict[str, Any]:
         fail("DATABASE_URL", "sqlite:///path or postgresql://user:password@host/name", scheme)
     try:
         config: dict[str, Any] = environ.Env.db_url_config(url)
-    except (environ.ImproperlyConfigured, ValueError) as error:
-        # The URL itself is not shown: it may hold a password.
-        fail("DATABASE_URL", "a database URL", str(error))
+    except (environ.ImproperlyConfigured, ValueError):
+        # Neither the URL nor the error is shown: both may hold a part of a password.
+        raise SystemExit("DATABASE_URL: expected a percent-encoded URL, got one that cannot be read.") from None
+    if config["NAME"] in {"", ":memory:"}:
+        # In memory, each thread would have an empty database of its own.
+        fail("DATABASE_URL", "the name of a database at its end", config["NAME"])
+    if scheme != "sqlite" and find_spec("psycopg") is None:
+        raise SystemExit("DATABASE_URL: PostgreSQL needs a driver; install it with: pip install 'psycopg[binary]'")
     if scheme == "sqlite":
         config["NAME"] = str(base / config["NAME"])
-        config["TEST"] = {"NAME": str(base / "test.sqlite3")}
+        # A file, because threads share it; one for each process, because test runs may not.
+        config["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"chat-test-{os.getpid()}.sqlite3")}
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 5,
@@ -106,8 +114,21 @@ def secret_key(debug: bool, base: Path) -> str:
         )
     path = base / ".secret_key"
     try:
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(50))
+        if not path.exists():
+            make_key_file(path)
+        return path.read_text().strip()
+    except OSError as error:
+        raise SystemExit(f"SECRET_KEY: expected it in the environment or in {path}, got {error}.") from error
+
+
+def make_key_file(path: Path) -> None:
+    """Write a new key to `path`; of several processes that start at once, one does it for all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(50))
+    try:
+        path.hardlink_to(draft)  # complete from its first moment, and never written over
     except FileExistsError:
         pass
-    return path.read_text().strip()
+    finally:
+        draft.unlink()
