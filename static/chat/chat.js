@@ -3,6 +3,7 @@
 /* The page of one room: what the socket says, and what is shown of it. */
 
 {
+  const CLOSE = { method: 'POST', body: '1' }; // Engine.IO's packet of this name
   const root = document.getElementById('chat');
   const element = (id) => document.getElementById(id);
   const unanswered = new Map(); // id of a message -> whether it has left the page
@@ -54,10 +55,11 @@
     else refuse();
   }
 
-  function handleConnectError(error) {
-    const refusal = refusalOf(error);
-    if (refusal || !socket.active) refuse(refusal ?? error.message);
-    else showState('offline');
+  async function handleConnectError(error) {
+    if (!socket.active) return refuse(error.message);
+    showState('offline');
+    const refusal = await refusalOfServer();
+    if (refusal && !socket.connected) refuse(refusal);
   }
 
   function giveUp(id) {
@@ -108,15 +110,20 @@
     input.addEventListener('input', () => input.setCustomValidity(''), { once: true });
   }
 
-  /** The server's own words of refusal: CONNECT_ERROR has them in the error, a refused request in its body. */
-  function refusalOf(error) {
-    if (error.data?.code !== undefined) return error.message;
-    if (error.context?.status !== 403) return null;
+  /**
+   * The server's own words, when it refuses this login session: a browser tells no page why a WebSocket was denied,
+   * but a polling handshake has the reason. One that succeeds is closed at once.
+   */
+  async function refusalOfServer() {
+    const url = '/socket.io/?EIO=4&transport=polling';
     try {
-      return JSON.parse(error.context.responseText).message;
+      const response = await fetch(url);
+      if (response.status === 403) return (await response.json()).message;
+      if (response.ok) await fetch(`${url}&sid=${JSON.parse((await response.text()).slice(1)).sid}`, CLOSE);
     } catch {
-      return element('refused').dataset.unknown;
+      // There is no server, or something else in its place: only time helps.
     }
+    return null;
   }
 
   /** A version 4 UUID; crypto.randomUUID is there in secure contexts only, which plain http elsewhere is not. */
