@@ -13,14 +13,14 @@ TIMEOUT = 2.0
 logger = logging.getLogger(__name__)
 
 
-async def failures() -> list[str]:
-    """Return the names of the parts that did not answer within `TIMEOUT` seconds."""
+async def failures(seconds: float = TIMEOUT) -> list[str]:
+    """Return the names of the parts that did not answer within `seconds`."""
     checks = {
         "database": asyncio.create_task(in_thread(ask_database)()),
         "channel layer": asyncio.create_task(ask_channel_layer()),
     }
     # Not asyncio.timeout: it would wait for the end of a thread that hangs in the database.
-    _, pending = await asyncio.wait(checks.values(), timeout=TIMEOUT)
+    _, pending = await asyncio.wait(checks.values(), timeout=seconds)
     for task in pending:
         task.cancel()
     failed = []

@@ -1,0 +1,41 @@
+"""Visitors with login sessions, as rows in the database."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat import names
+from chat.models import LoginSession, Visitor
+from chat.sessions import SessionStore
+
+DAY = timedelta(days=1)
+
+
+def visit(highest: int = names.HIGHEST_NAME) -> SessionStore:
+    """Return the saved session of a new visitor with a name of 0..`highest`, if enough are free."""
+    session = SessionStore()
+    names.assign(session, highest)
+    return session
+
+
+def holder(name: int, expires_in: timedelta = DAY) -> SessionStore:
+    """Return the saved session of a new visitor who holds `name`."""
+    session = SessionStore()
+    with transaction.atomic():
+        session.update({"visitor": Visitor.objects.create(name=name).pk, "name": name})
+        session.create()
+    age(session, expires_in)
+    return session
+
+
+def age(session: SessionStore, expires_in: timedelta) -> None:
+    """Move the end of the login session to `expires_in` from now."""
+    row_of(session)
+    LoginSession.objects.filter(session_key=session.session_key).update(expire_date=timezone.now() + expires_in)
+
+
+def row_of(session: SessionStore) -> LoginSession:
+    """Return the row under the session's key; fail without one."""
+    row: LoginSession = LoginSession.objects.select_related("visitor").get(session_key=session.session_key)
+    return row
