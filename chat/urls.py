@@ -1,29 +1,13 @@
 """The addresses of the chat."""
 
-from django.urls import path, register_converter
+from django.urls import path
 
 from chat import views
-
-
-class RoomConverter:
-    """A room in an address: 1 to 50 of a-z, 0-9 and the hyphen."""
-
-    regex = "[a-z0-9-]{1,50}"
-
-    def to_python(self, value: str) -> str:
-        """Return the slug."""
-        return value
-
-    def to_url(self, value: str) -> str:
-        """Return the slug."""
-        return value
-
-
-register_converter(RoomConverter, "room")
+from chat.rooms import LOBBY
 
 app_name = "chat"
 urlpatterns = [
-    path("", views.room, name="lobby"),
+    path("", views.room, {"slug": LOBBY}, name="lobby"),
     path("rooms/<room:slug>/", views.room, name="room"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),

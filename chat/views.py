@@ -9,16 +9,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chat import health
 from chat.middleware import page
+from chat.rooms import LOBBY, namespace_of
 
 
 @page
 @require_safe
 @cache_control(no_store=True)
 @vary_on_cookie
-def room(request: HttpRequest, slug: str = "") -> HttpResponse:
-    """Show the page of one room; the empty slug is the lobby."""
-    namespace = f"/rooms/{slug}" if slug else "/"
-    return render(request, "chat/room.html", {"room": slug, "namespace": namespace})
+def room(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the page of one room."""
+    return render(request, "chat/room.html", {"room": "" if slug == LOBBY else slug, "namespace": namespace_of(slug)})
 
 
 @require_safe

@@ -110,9 +110,8 @@ class Site:
         } | (env or {})
         application = "chatproject.asgi:application"
         arguments = {
-            "daphne": ["daphne", "-b", "127.0.0.1", "-p", str(self.port), application],
-            "uvicorn": ["uvicorn", "--host", "127.0.0.1", "--port", str(self.port)]
-            + ["--ws", "websockets-sansio", "--log-level", "warning", application],
+            "daphne": f"daphne -b 127.0.0.1 -p {self.port} {application}".split(),
+            "uvicorn": f"uvicorn --host 127.0.0.1 --port {self.port} --ws websockets-sansio {application}".split(),
         }[server]
         self.process = Process([sys.executable, "-m", *arguments], folder / "site.log", self.env)
 

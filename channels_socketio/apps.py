@@ -1,0 +1,17 @@
+"""Django's entry to the app."""
+
+from django.apps import AppConfig
+from django.core import checks
+
+
+class ChannelsSocketIOConfig(AppConfig):
+    """Socket.IO on Channels."""
+
+    name = "channels_socketio"
+    verbose_name = "Socket.IO"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from .checks import check_options
+
+        checks.register(check_options)

@@ -1,0 +1,103 @@
+"""The way to the other processes: the only file that touches the channel layer.
+
+Each process is one member of one group. A broadcast reaches this process's own clients at once and
+the layer once; every other process hands the ready packets to its hub. The alternative, a layer
+group for each room, spares processes the news of rooms they do not have, but costs a round trip to the layer on
+every connect and a membership that expires; the price of one group is that every process reads
+everything.
+
+The order of what one process publishes is kept by having one sender. News that cannot be sent is counted and
+logged: the layer is only fast news.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+
+from .hub import Hub, Packets
+
+logger = logging.getLogger(__name__)
+
+GROUP = "socketio"
+OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
+BATCH = 100  # news items in one layer message
+RETRY_SECONDS = 1.0
+
+
+class Backplane:
+    """Publishes to the clients of all processes. One per event loop."""
+
+    def __init__(self, hub: Hub, layer: BaseChannelLayer | None, process: str) -> None:
+        self._hub = hub
+        self._layer = layer
+        self._process = process
+        self._outbox: deque[list[Any]] = deque()
+        self._outbox_filled = asyncio.Event()
+        self._joined = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.dropped = 0
+
+    @property
+    def crosses_processes(self) -> bool:
+        """Whether the layer reaches other processes; the in-memory one does not."""
+        return self._layer is not None and not isinstance(self._layer, InMemoryChannelLayer)
+
+    async def start(self) -> None:
+        """Join the group, or have tried to: with the layer down this process works alone."""
+        if not self.crosses_processes:
+            return
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
+        await self._joined.wait()
+
+    def publish(self, room: str, packets: Packets, size: int, skip: Collection[str] = ()) -> None:
+        """Deliver `packets` to everybody in `room` of every process, but `skip` (socket ids)."""
+        self._hub.publish(room, packets, size, skip)
+        if not self.crosses_processes:
+            return
+        if len(self._outbox) >= OUTBOX_LIMIT:
+            self._drop(1, "the channel layer does not keep up")
+            return
+        self._outbox.append([room, list(packets), size, list(skip)])
+        self._outbox_filled.set()
+
+    async def _send(self) -> None:
+        assert self._layer is not None  # noqa: S101  (for the type checker)
+        while True:
+            await self._outbox_filled.wait()
+            items = [self._outbox.popleft() for _ in range(min(BATCH, len(self._outbox)))]
+            if not self._outbox:
+                self._outbox_filled.clear()
+            message = {"type": "socketio.news", "process": self._process, "items": items}
+            try:
+                await self._layer.group_send(GROUP, message)
+            except Exception as error:
+                self._drop(len(items), f"the channel layer failed: {type(error).__name__}: {error}")
+
+    async def _listen(self) -> None:
+        assert self._layer is not None  # noqa: S101  (for the type checker)
+        while True:
+            try:
+                channel = await self._layer.new_channel()
+                await self._layer.group_add(GROUP, channel)
+                self._joined.set()
+                while True:
+                    self._receive(await self._layer.receive(channel))
+            except Exception:
+                logger.exception("Listening to the channel layer failed; trying again in %g s.", RETRY_SECONDS)
+                self._joined.set()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if message["process"] == self._process:
+            return
+        for room, packets, size, skip in message["items"]:
+            self._hub.publish(room, tuple(packets), size, skip)
+
+    def _drop(self, count: int, why: str) -> None:
+        self.dropped += count
+        logger.error("%d news for other processes dropped (%d so far): %s", count, self.dropped, why)

@@ -1,0 +1,81 @@
+"""The protocol's own options: `SOCKETIO = {...}` in Django's settings.
+
+| key | default | meaning |
+|---|---|---|
+| PING_INTERVAL | 25.0 | seconds between heartbeats |
+| PING_TIMEOUT | 20.0 | seconds that a client has to answer one |
+| MAX_PAYLOAD | 1_000_000 | bytes of one message from a client, and of all attachments of one event |
+| CONNECT_TIMEOUT | 45.0 | seconds until a client must have joined a namespace |
+| REASSEMBLY_TIMEOUT | 20.0 | seconds until all attachments of an event must have come |
+| MAX_NAMESPACES | 100 | namespaces that one connection may be in |
+| QUEUE_BUDGET | 4_194_304 | bytes sent to a client that it has not confirmed; above, it is a slow consumer |
+| BACKLOG | 256 | events of one connection that wait for their handlers; above, reading pauses |
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from .protocol.engine import EngineOptions
+from .protocol.socketio import SocketIOOptions
+
+DEFAULTS: dict[str, float | int] = {
+    "PING_INTERVAL": 25.0,
+    "PING_TIMEOUT": 20.0,
+    "MAX_PAYLOAD": 1_000_000,
+    "CONNECT_TIMEOUT": 45.0,
+    "REASSEMBLY_TIMEOUT": 20.0,
+    "MAX_NAMESPACES": 100,
+    "QUEUE_BUDGET": 4_194_304,
+    "BACKLOG": 256,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one server, checked."""
+
+    engine: EngineOptions
+    socketio: SocketIOOptions
+    queue_budget: int
+    backlog: int
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "Options":
+        """Return the options for `SOCKETIO`; raises ImproperlyConfigured with all that is wrong."""
+        if problems := find_problems(settings):
+            raise ImproperlyConfigured(" ".join(problems))
+        values = DEFAULTS | dict(settings)
+        payload = int(values["MAX_PAYLOAD"])
+        return cls(
+            engine=EngineOptions(values["PING_INTERVAL"], values["PING_TIMEOUT"], payload),
+            socketio=SocketIOOptions(
+                values["CONNECT_TIMEOUT"], values["REASSEMBLY_TIMEOUT"], payload, int(values["MAX_NAMESPACES"])
+            ),
+            queue_budget=int(values["QUEUE_BUDGET"]),
+            backlog=int(values["BACKLOG"]),
+        )
+
+
+def find_problems(settings: object) -> list[str]:
+    """Return one sentence for each thing that is wrong in `SOCKETIO`."""
+    if not isinstance(settings, Mapping):
+        return [f"SOCKETIO: expected a dictionary, got {type(settings).__name__}."]
+    problems = []
+    for key, value in settings.items():
+        if key not in DEFAULTS:
+            problems.append(f"SOCKETIO[{key!r}]: expected one of {', '.join(DEFAULTS)}.")
+        elif problem := _problem(value, DEFAULTS[key]):
+            problems.append(f"SOCKETIO[{key!r}]: {problem}.")
+    return problems
+
+
+def _problem(value: object, default: float) -> str | None:
+    whole = isinstance(default, int)
+    expected = "a whole number above 0" if whole else "a number of seconds above 0"
+    types = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, types) or not 0 < value < float("inf"):
+        return f"expected {expected}, got {value!r}"
+    return None

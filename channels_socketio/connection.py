@@ -1,0 +1,212 @@
+"""The driver of one client: feeds both protocols, dispatches what comes out, writes what they have.
+
+After any input: feed, dispatch, flush. `write` is the one function that sends to a client, whether the
+packets are the client's own or the hub's.
+"""
+
+import hashlib
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .hub import Packets
+from .protocol.broadcast import measure
+from .protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
+from .protocol.engine_packets import Encoded
+from .protocol.reasons import Reason
+from .protocol.socketio import (
+    AckReceived,
+    ConnectRequested,
+    DisconnectReceived,
+    EventReceived,
+    Failed,
+    SocketIOEvent,
+    SocketIOProtocol,
+)
+from .refusal import Refused
+from .socket import Socket
+from .transports import Transport
+
+if TYPE_CHECKING:
+    from .server import Runtime, SocketIOServer
+
+logger = logging.getLogger(__name__)
+
+
+class Connection:
+    """One live client of this process."""
+
+    def __init__(self, server: "SocketIOServer", scope: dict[str, Any], transport: Transport, sid: str) -> None:
+        self.server = server
+        self.runtime: Runtime = server.runtime
+        self.scope = scope
+        self.transport = transport
+        now = self.runtime.now()
+        self.engine = EngineProtocol(sid, server.options.engine, now)
+        self.protocol = SocketIOProtocol(server.options.socketio, now)
+        self.sockets: dict[str, Socket] = {}
+        self.watched_until = math.inf
+        self.closed = False
+        self._unconfirmed = 0
+        self._unconfirmed_at_ping = 0
+        self._backlog = 0
+
+    @property
+    def label(self) -> str:
+        """How the log names this connection: the engine id is a credential, so it is hashed."""
+        return "connection " + hashlib.sha256(self.engine.sid.encode()).hexdigest()[:8]
+
+    @property
+    def congested(self) -> bool:
+        """Whether so many events wait for their handlers that nothing more should be read."""
+        return self._backlog > self.server.options.backlog
+
+    def open(self) -> None:
+        """Send the handshake and start the clock."""
+        self.runtime.connections.add(self)
+        self.flush()
+        self.runtime.deadlines.watch(self)
+
+    def receive(self, packet: Encoded) -> None:
+        """Take one encoded engine packet from the client."""
+        now = self.runtime.now()
+        self.engine.receive_data(packet, now)
+        self._pump(now)
+
+    def close(self, reason: Reason, detail: str = "") -> None:
+        """End the connection; what was queued before is sent first."""
+        if self.closed:
+            return
+        self.flush()
+        self.closed = True
+        self.engine.close(reason)
+        self.protocol.close(reason)
+        sockets, self.sockets = self.sockets, {}
+        self.runtime.connections.discard(self)
+        for socket in sockets.values():
+            socket.handle_end(reason.text)
+        self.transport.close(reason)
+        logger.log(reason.log_level, "Closed %s: %s. %s", self.label, reason.text, detail)
+
+    def flush(self) -> None:
+        """Write what the protocols have queued."""
+        for message in self.protocol.data_to_send():
+            self.engine.send_message(message)
+        if packets := self.engine.data_to_send():
+            self.write(packets, measure(packets))
+
+    def write(self, packets: Packets | Sequence[Encoded], size: int) -> None:
+        """Send encoded packets of `size` bytes, in order; closes a client that does not keep up."""
+        if self.closed:
+            return
+        budget = self.server.options.queue_budget
+        if self._unconfirmed > budget:
+            self._give_up()
+            return
+        self._unconfirmed += size
+        self.transport.send_packets(packets)
+        if self._unconfirmed > budget // 2 and not self.engine.ping_sent:
+            self._probe()
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` is due, as a loop time."""
+        deadlines = (self.engine.next_deadline(), self.protocol.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`; part of Deadlines' contract."""
+        if self.congested:
+            self.engine.extend(now)  # the client's pong may stand behind what is not read yet
+        else:
+            self.engine.handle_timeout(now)
+        self.protocol.handle_timeout(now)
+        self._pump(now)
+
+    def accept(self, socket: Socket) -> bool:
+        """Answer a socket's connect; False when it is gone already."""
+        if self.sockets.get(socket.namespace) is not socket:
+            return False
+        self.protocol.accept(socket.namespace, socket.id)
+        self.flush()
+        return not self.closed
+
+    def refuse(self, socket: Socket, refused: Refused) -> None:
+        """Refuse a socket's connect."""
+        if self.sockets.get(socket.namespace) is socket:
+            del self.sockets[socket.namespace]
+            error = {"message": refused.message, "data": {"code": refused.code}}
+            self.protocol.refuse(socket.namespace, error)
+            self.flush()
+
+    def disconnect(self, socket: Socket) -> None:
+        """Put a connected socket out of its namespace."""
+        del self.sockets[socket.namespace]
+        self.protocol.disconnect(socket.namespace)
+        self.flush()
+        socket.handle_end(Reason.SERVER_DISCONNECT.text)
+
+    def count_backlog(self, change: int) -> None:
+        """Count events that wait for their handlers."""
+        congested = self.congested
+        self._backlog += change
+        if congested and not self.congested:
+            self.transport.resume()
+
+    def _pump(self, now: float) -> None:
+        closed: EngineClosed | None = None
+        for engine_event in self.engine.events_received():
+            match engine_event:
+                case MessageReceived():
+                    self.protocol.receive_data(engine_event.data, now)
+                case PongReceived():
+                    self._unconfirmed -= self._unconfirmed_at_ping
+                    self._unconfirmed_at_ping = 0
+                case EngineClosed():
+                    closed = engine_event
+        for event in self.protocol.events_received():
+            self._dispatch(event)
+        if closed is not None:
+            self.close(closed.reason, closed.detail)
+            return
+        self._mark_ping()
+        self.flush()
+        self.runtime.deadlines.watch(self)
+
+    def _dispatch(self, event: SocketIOEvent) -> None:
+        match event:
+            case EventReceived():
+                self.sockets[event.namespace].handle_event(event.args, event.ack_id)
+            case AckReceived():
+                self.sockets[event.namespace].handle_ack(event.ack_id, event.args)
+            case ConnectRequested():
+                self._connect(event)
+            case DisconnectReceived():
+                self.sockets.pop(event.namespace).handle_end(Reason.CLIENT_DISCONNECT.text)
+            case Failed():
+                self.close(event.reason, event.detail)
+
+    def _connect(self, event: ConnectRequested) -> None:
+        found = self.server.routes.match(event.namespace)
+        if found is None:
+            self.protocol.refuse(event.namespace, {"message": "Invalid namespace"})
+            return
+        consumer_class, kwargs = found
+        socket = Socket(self, consumer_class, event.namespace, kwargs, self.server.new_id())
+        self.sockets[event.namespace] = socket
+        socket.handle_connect(event.auth)
+
+    def _probe(self) -> None:
+        self.engine.send_ping(self.runtime.now())
+        self._mark_ping()
+        self.flush()
+        self.runtime.deadlines.watch(self)
+
+    def _mark_ping(self) -> None:
+        if self.engine.ping_sent and not self._unconfirmed_at_ping:
+            self._unconfirmed_at_ping = self._unconfirmed
+
+    def _give_up(self) -> None:
+        budget = self.server.options.queue_budget
+        self.engine.data_to_send()  # nothing more goes to a client that does not read
+        self.close(Reason.SLOW_CONSUMER, f"more than {budget} bytes unconfirmed")

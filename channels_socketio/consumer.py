@@ -1,0 +1,166 @@
+"""What an application writes: a class for a pattern of namespaces, a method for each event.
+
+    class Echo(SocketIOConsumer):
+        namespaces = ["/", "/rooms/<slug:room>"]
+
+        async def connect(self, auth): ...      # raise Refused(code, message) to refuse
+
+        @on("say")
+        async def say(self, text: str) -> dict: ...     # typed in, ack out
+
+One instance serves one socket. Its handlers run one after the other, in the order of the
+events. What a handler returns is the ack (a tuple: several arguments); `emit` goes to this socket,
+`broadcast` to everybody in the namespace.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
+
+import msgspec
+
+from .refusal import Refused
+
+if TYPE_CHECKING:
+    from .socket import Socket
+
+__all__ = ["Refused", "SocketIOConsumer", "on"]
+
+Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
+EVENT_KEY = "socketio_event"
+
+
+def on(event: str) -> Callable[[Function], Function]:
+    """Mark a method as the handler of `event`.
+
+    Its annotations are the types of the event's arguments, anything that msgspec can convert;
+    arguments that do not fit are refused with the code `invalid` and the method is not called.
+    """
+
+    def mark(function: Function) -> Function:
+        function.__dict__[EVENT_KEY] = event
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A row of a consumer's table: the method of one event and the types of its arguments."""
+
+    event: str
+    function: Callable[..., Awaitable[Any]]
+    types: tuple[Any, ...]
+    required: int
+    rest: bool
+
+    @classmethod
+    def from_function(cls, event: str, function: Callable[..., Awaitable[Any]]) -> "Handler":
+        """Read the types from the signature of `function`, a method."""
+        hints = get_type_hints(function)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        plain = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+        return cls(
+            event=event,
+            function=function,
+            types=tuple(hints.get(parameter.name, Any) for parameter in plain),
+            required=sum(parameter.default is parameter.empty for parameter in plain),
+            rest=any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters),
+        )
+
+    def decode(self, args: list[Any]) -> list[Any]:
+        """Return `args` as the method's types; more than it takes are ignored.
+
+        Raises Refused with the code `invalid`.
+        """
+        if len(args) < self.required:
+            raise Refused("invalid", f"{self.event}: expected {self.required} argument(s), got {len(args)}.")
+        decoded: list[Any] = []
+        for value, kind in zip(args, self.types, strict=False):
+            try:
+                decoded.append(msgspec.convert(value, kind))
+            except (msgspec.ValidationError, RecursionError) as error:
+                raise Refused("invalid", f"{self.event}: {error}.") from None
+        return decoded + args[len(self.types) :] if self.rest else decoded
+
+
+class SocketIOConsumer:
+    """Base class of an application's namespaces.
+
+    `namespaces`: Django path patterns with a leading slash; the captured values are in `self.kwargs`.
+    `refusal_event`: the event that tells a client why its event was refused, when it asked for no ack; its
+    argument is `{"code", "message"}`.
+    """
+
+    namespaces: ClassVar[Collection[str]] = ["/"]
+    refusal_event: ClassVar[str] = "refused"
+    handlers: ClassVar[dict[str, Handler]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.handlers = dict(cls.handlers)
+        for function in vars(cls).values():
+            if (event := getattr(function, "__dict__", {}).get(EVENT_KEY)) is not None:
+                cls.handlers[event] = Handler.from_function(event, function)
+
+    def __init__(self, socket: "Socket") -> None:
+        self.socket = socket
+
+    @property
+    def id(self) -> str:
+        """The public id of this socket."""
+        return self.socket.id
+
+    @property
+    def namespace(self) -> str:
+        """The namespace, for example `/rooms/tea`."""
+        return self.socket.namespace
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """What the pattern captured from the namespace."""
+        return self.socket.kwargs
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The ASGI scope of the handshake."""
+        return self.socket.scope
+
+    @property
+    def session(self) -> Any:
+        """The login session, as it was at the handshake."""
+        return self.scope["session"]
+
+    @property
+    def user(self) -> Any:
+        """The Django user, as it was at the handshake."""
+        return self.scope["user"]
+
+    async def connect(self, auth: dict[str, Any]) -> None:
+        """Decide about a new socket; `auth` is what its client sent along.
+
+        Raise Refused to keep it out. What is emitted here arrives behind the answer to the connect.
+        """
+
+    async def disconnect(self, reason: str) -> None:
+        """Clean up after a socket whose `connect` returned; called once, after all its events."""
+
+    async def emit(self, event: str, *args: Any) -> None:
+        """Send an event to this socket; nothing happens once it is gone."""
+        self.socket.emit(event, args)
+
+    async def call(self, event: str, *args: Any, timeout: float = 20.0) -> list[Any]:
+        """Send an event and return the arguments of its ack.
+
+        Raises TimeoutError after `timeout` seconds and ConnectionError when the socket ends before.
+        """
+        return await self.socket.call(event, args, timeout)
+
+    async def broadcast(self, event: str, *args: Any, skip: Collection[str] = ()) -> None:
+        """Send an event to all sockets of this namespace, on all processes, but those in `skip`."""
+        self.socket.broadcast(event, args, skip)
+
+    async def close(self) -> None:
+        """Disconnect this socket from its namespace; official clients do not come back by themselves."""
+        self.socket.disconnect()

@@ -1,0 +1,64 @@
+"""One timer for all connections of a process.
+
+A timer per connection costs memory and a heap operation for every pong. Here each connection has at most one
+live entry: when its deadline moves later, which is the common case, nothing happens until the
+old entry is due, and then it is entered again.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+from typing import Protocol
+
+
+class Watched(Protocol):
+    """What has deadlines. `watched_until` belongs to Deadlines; it starts as infinity."""
+
+    watched_until: float
+
+    def next_deadline(self) -> float | None:
+        """Return the loop time of the next deadline, None for never."""
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due; may be called too early."""
+
+
+class Deadlines:
+    """The deadlines of everything in one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._entries: list[tuple[float, int, Watched]] = []
+        self._numbers = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def watch(self, watched: Watched) -> None:
+        """Note the deadline of `watched`; call it whenever that may have come nearer."""
+        when = watched.next_deadline()
+        if when is None or when >= watched.watched_until:
+            return
+        watched.watched_until = when
+        heapq.heappush(self._entries, (when, next(self._numbers), watched))
+        self._arm()
+
+    def _arm(self) -> None:
+        when = self._entries[0][0]
+        if self._handle is not None:
+            if self._handle.when() <= when:
+                return
+            self._handle.cancel()
+        self._handle = self._loop.call_at(when, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        now = self._loop.time()
+        while self._entries and self._entries[0][0] <= now:
+            when, _, watched = heapq.heappop(self._entries)
+            if watched.watched_until != when:
+                continue  # a nearer deadline was entered after this one
+            watched.watched_until = math.inf
+            watched.handle_timeout(now)
+            self.watch(watched)
+        if self._entries:
+            self._arm()

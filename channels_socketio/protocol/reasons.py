@@ -1,0 +1,40 @@
+"""Why a connection or a socket ends: one table.
+
+The texts are those of the JavaScript server where it has one for the case, because
+applications compare them (https://socket.io/docs/v4/server-socket-instance/#disconnect).
+"""
+
+import enum
+import logging
+
+
+class Reason(enum.Enum):
+    """Each row: text, log level, whether the client may come back by itself."""
+
+    TRANSPORT_CLOSE = ("transport close", logging.DEBUG, True)
+    TRANSPORT_ERROR = ("transport error", logging.INFO, True)
+    PING_TIMEOUT = ("ping timeout", logging.INFO, True)
+    PARSE_ERROR = ("parse error", logging.INFO, True)
+    PAYLOAD_TOO_LARGE = ("payload too large", logging.INFO, True)
+    CONNECT_TIMEOUT = ("connect timeout", logging.INFO, True)
+    SLOW_CONSUMER = ("slow consumer", logging.WARNING, True)
+    SERVER_SHUTTING_DOWN = ("server shutting down", logging.INFO, True)
+    FORCED_SERVER_CLOSE = ("forced server close", logging.INFO, True)
+    CLIENT_DISCONNECT = ("client namespace disconnect", logging.DEBUG, False)
+    SERVER_DISCONNECT = ("server namespace disconnect", logging.INFO, False)
+
+    def __init__(self, text: str, log_level: int, may_return: bool) -> None:
+        self.text = text
+        self.log_level = log_level
+        self.may_return = may_return
+
+
+class ProtocolError(Exception):
+    """The peer sent what the protocol does not allow: says what was expected and what came.
+
+    It never leaves `protocol/`: there it becomes a close with `reason`.
+    """
+
+    def __init__(self, message: str, reason: Reason = Reason.PARSE_ERROR) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,48 @@
+"""Saying no: to a namespace, to an event, and to a handshake before it completes."""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+DRAIN_SECONDS = 1.0
+FORBIDDEN = 4  # Engine.IO's code for what the application refuses
+NOT_FOUND = 3  # Engine.IO's code for a bad request
+
+
+class Refused(Exception):
+    """Raise it in `connect` to refuse a namespace, in a handler to refuse an event.
+
+    `code` is for programs, `message` for people; both are sent to the client.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+async def refuse_websocket(scope: Any, receive: Any, send: Any, status: int, code: int, message: str) -> None:
+    """Answer a WebSocket handshake with `status` and Engine.IO's JSON error.
+
+    A server without the ASGI extension `websocket.http.response` (Daphne) can only say 403 without a body.
+    """
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 1008, "reason": message})
+        return
+    body = json.dumps({"code": code, "message": message}, separators=(",", ":")).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+    # uvicorn reports a disconnect at once and once more when the answer has gone out; it takes an application that
+    # returns in between for a broken one.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await receive()
+            await receive()
+
+
+async def refuse_unknown_path(scope: Any, receive: Any, send: Any) -> None:
+    """ASGI application for WebSockets that asked for a path where there is none: 404."""
+    await receive()  # websocket.connect
+    await refuse_websocket(scope, receive, send, 404, NOT_FOUND, "Nothing here speaks WebSocket.")

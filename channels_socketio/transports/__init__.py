@@ -1,0 +1,23 @@
+"""What a connection asks of the way to its client. Nobody asks which one it is."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..protocol.engine_packets import Encoded
+from ..protocol.reasons import Reason
+
+
+class Transport(Protocol):
+    """A transport feeds `Connection.receive` and `Connection.close`, and has these methods.
+
+    None of them waits or raises; after `close` the others do nothing.
+    """
+
+    def send_packets(self, packets: Sequence[Encoded]) -> None:
+        """Send encoded engine packets, in order, behind those sent before."""
+
+    def close(self, reason: Reason) -> None:
+        """Close the way to the client, behind what was sent before."""
+
+    def resume(self) -> None:
+        """Read on: the connection is not congested any more."""

@@ -1,0 +1,34 @@
+"""The ASGI application: pages by Django, sockets by Channels behind origin, cookies, session and user."""
+
+import os
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+django.setup()
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the settings)
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.core.asgi import get_asgi_application  # noqa: E402
+from django.urls import re_path  # noqa: E402
+
+from channels_socketio.origin import OriginCheck  # noqa: E402
+from channels_socketio.refusal import refuse_unknown_path  # noqa: E402
+from channels_socketio.server import SocketIOServer  # noqa: E402
+from chat.consumers import ChatConsumer, require_name  # noqa: E402
+
+route: Any = re_path  # the type stubs know Django's views only
+socketio = SocketIOServer([ChatConsumer], admit=require_name)
+
+application = ProtocolTypeRouter(
+    {
+        "http": get_asgi_application(),
+        "websocket": URLRouter(
+            [
+                route(r"^socket\.io/?$", OriginCheck(AuthMiddlewareStack(socketio.websocket()))),
+                route(r"", refuse_unknown_path),
+            ]
+        ),
+    }
+)
