@@ -28,6 +28,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
+@require_safe
 @never_cache
 async def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether the process can serve; 503 names the parts that do not answer."""

@@ -1,8 +1,12 @@
-"""Visitors with login sessions, as rows in the database."""
+"""Visitors with login sessions, as rows in the database, one by one or many at once."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chat import names
@@ -39,3 +43,18 @@ def row_of(session: SessionStore) -> LoginSession:
     """Return the row under the session's key; fail without one."""
     row: LoginSession = LoginSession.objects.select_related("visitor").get(session_key=session.session_key)
     return row
+
+
+def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """Return what `work` returned in each of `count` threads that began together."""
+    barrier = Barrier(count)
+
+    def run(number: int) -> Any:
+        try:
+            barrier.wait(10)
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(run, range(count)))
