@@ -122,8 +122,8 @@ def secret_key(debug: bool, base: Path) -> str:
 
 
 def make_key_file(path: Path) -> None:
-    """Write a new key to `path`; of several processes that start at once, one does it for all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    """Write a new key to `path`; of several that start at once, one does it for all."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     draft.touch(mode=0o600)
     draft.write_text(secrets.token_urlsafe(50))
     try:
