@@ -46,7 +46,7 @@ class Socket:
         self.consumer = consumer_class(self)
         self._inbox: deque[Callable[[], Awaitable[None]]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._held: list[tuple[str, Sequence[Any], int | None]] = []
+        self._held: list[tuple[Packets, int]] = []
         self._entered = False
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
 
@@ -83,12 +83,12 @@ class Socket:
         self._put(partial(self._disconnect, reason))
 
     def emit(self, event: str, args: Sequence[Any], ack_id: int | None = None) -> None:
-        """Send an event to this client; held back until the connect is answered."""
+        """Send an event to this client; without `ack_id` it is held back until the connect is answered."""
         if self.connected:
             self.connection.protocol.send_event(self.namespace, [event, *to_json(args)], ack_id)
             self.connection.flush()
         elif not self._entered:
-            self._held.append((event, args, ack_id))
+            self._held.append(encode_broadcast(self.namespace, [event, *to_json(args)]))
 
     async def call(self, event: str, args: Sequence[Any], timeout: float) -> list[Any]:
         """Send an event and wait for its ack; see SocketIOConsumer.call."""
@@ -96,8 +96,8 @@ class Socket:
             raise ConnectionError("expected a connected socket")
         ack_id = next(ack_ids)
         self._acks[ack_id] = future = asyncio.get_running_loop().create_future()
-        self.emit(event, args, ack_id)
         try:
+            self.emit(event, args, ack_id)
             async with asyncio.timeout(timeout):
                 answer: list[Any] = await future
                 return answer
@@ -134,7 +134,7 @@ class Socket:
     async def _connect(self, auth: dict[str, Any]) -> None:
         refused: Refused | None = None
         try:
-            await self.consumer.connect(auth)
+            await run(self.consumer.connect(auth))
         except Refused as error:
             refused = error
         except Exception:
@@ -151,8 +151,8 @@ class Socket:
         if not self.connection.accept(self):
             return
         held, self._held = self._held, []
-        for event, args, ack_id in held:
-            self.emit(event, args, ack_id)
+        for packets, size in held:
+            self.deliver(packets, size)
         if self.connected:
             self.connection.runtime.hub.join(self.namespace, self.id, self.deliver)
 
@@ -172,7 +172,7 @@ class Socket:
         handler = self.consumer.handlers.get(args[0])
         if handler is None:
             raise Refused("unknown event", "Expected an event that this namespace knows.")
-        return await handler.function(self.consumer, *handler.decode(args[1:]))
+        return await run(handler.function(self.consumer, *handler.decode(args[1:])))
 
     def _refuse_event(self, refused: Refused, ack_id: int | None) -> None:
         if not self.connected:
@@ -188,12 +188,27 @@ class Socket:
         if not self._entered:
             return
         try:
-            await self.consumer.disconnect(reason)
+            await run(self.consumer.disconnect(reason))
         except Exception:
             self._log_failure("disconnect")
 
     def _log_failure(self, where: str) -> None:
         logger.exception("%.100r failed in %s for %s.", where, self.namespace, self.connection.label)
+
+
+async def run(hook: Awaitable[Any]) -> Any:
+    """Await the application's code.
+
+    A CancelledError of something that it awaited, while nobody cancels this task, is a failure like any
+    other; it must not end the task, which has the socket's next events to handle.
+    """
+    try:
+        return await hook
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("expected a result, got the cancellation of what was awaited") from error
 
 
 def to_json(args: Sequence[Any]) -> list[Any]:
