@@ -1,0 +1,116 @@
+"""A page in a real browser that has the client shim, and servers for it.
+
+A module that imports this is skipped where Playwright is missing.
+"""
+
+import importlib.util
+import os
+import shutil
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels_socketio.tests.processes import Process, free_port, require, require_node, wait_until
+
+if importlib.util.find_spec("playwright") is None and os.environ.get("CI") != "true":
+    pytest.skip("needs Playwright; script/test installs it", allow_module_level=True)
+
+from playwright.sync_api import Browser, Error, sync_playwright
+
+__all__ = ["SERVERS", "Browser", "Error", "NodeServer", "Tab", "chromium", "new_tab", "running"]
+
+PROGRAMS = Path(__file__).parent / "node"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS += ["--disable-component-update", "--disable-sync"]
+
+# What the cases below use inside the page. `fast` makes reconnection quick enough for a test.
+HARNESS = """{
+  window.fast = {reconnectionDelay: 20, reconnectionDelayMax: 50};
+  window.next = (target, event) => new Promise((resolve) => target.once(event, (...args) => resolve(args)));
+  window.note = (target, ...events) => {
+    const notes = [];
+    for (const event of events) target.on(event, (...args) => notes.push([event, ...args]));
+    return notes;
+  };
+  const {setTimeout} = window; // as it is now: a case may replace it
+  window.within = (seconds, promise) => Promise.race([promise, new Promise((resolve, reject) => {
+    setTimeout(reject, seconds * 1000, new Error(`waited ${seconds} s in vain`));
+  })]);
+}"""
+
+
+class NodeServer:
+    """A program of `tests/node`, in a process of its own, always on the same port."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = Process([require_node(), str(PROGRAMS / program), str(port)], folder / f"{program}.log")
+
+    def start(self) -> "NodeServer":
+        """Start it and wait until it answers."""
+        self.process.start()
+        wait_until(self._answers, f"the server answered: {self.process.output()}")
+        return self
+
+    def stop(self) -> None:
+        """Stop it; all of its connections end."""
+        self.process.stop()
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url, timeout=2) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
+
+
+class Tab:
+    """A page of a server, with the client loaded."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self.page = browser.new_page()
+        self.errors: list[str] = []
+        self.websockets: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(error.message))
+        self.page.on("websocket", lambda websocket: self.websockets.append(websocket.url))
+        self.page.add_init_script(HARNESS)
+        self.page.goto(url)
+
+    def run(self, body: str, argument: Any = None, seconds: float = 10) -> Any:
+        """Run the body of an async function (of `arg`) in the page and return what it returns."""
+        return self.page.evaluate(f"(arg) => within({seconds}, (async () => {{ {body} }})())", argument)
+
+
+def chromium() -> Iterator[Browser]:
+    """Run Chromium; the body of a fixture."""
+    path = shutil.which("chromium")
+    require(path is not None, "Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def new_tab(browser: Browser, url: str) -> Iterator[Tab]:
+    """Open a page, and fail when it had an error; the body of a fixture."""
+    tab = Tab(browser, url)
+    yield tab
+    tab.page.close()
+    assert tab.errors == []
+
+
+def running(make: Callable[[Path], NodeServer], folder: Path) -> Iterator[NodeServer]:
+    """Start and stop a server; the body of a fixture."""
+    server = make(folder).start()
+    yield server
+    server.stop()
+
+
+# Servers that behave as the head of `node/socketio_server.cjs` says.
+SERVERS: dict[str, Callable[[Path], NodeServer]] = {
+    "node": lambda folder: NodeServer("socketio_server.cjs", folder),
+}
