@@ -6,7 +6,9 @@ JSON stand as ``{"_placeholder":true,"num":i}`` and follow the text as binary me
 
 import enum
 import json
+import math
 import re
+import reprlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +60,18 @@ class Packet:
 def encode_packet(packet: Packet) -> list[str | bytes]:
     """Return the text and the binary messages of `packet`, to be sent in this order.
 
-    Raises TypeError or ValueError when the data holds what JSON cannot carry (NaN included).
+    Raises TypeError or ValueError when the data holds what JSON cannot carry (NaN included) or more bytes
+    objects than the peer's decoder takes.
     """
     binary: list[str | bytes] = []
 
     def extract(value: object) -> dict[str, object]:
         if not isinstance(value, bytes | bytearray | memoryview):
             raise TypeError(f"expected JSON values and bytes, got {type(value).__name__}")
+        if packet.type not in BINARY_TYPES:
+            raise TypeError(f"expected no bytes in packet type {packet.type.value}")
+        if len(binary) == MAX_ATTACHMENTS:
+            raise ValueError(f"expected at most {MAX_ATTACHMENTS} attachments, got more")
         binary.append(bytes(value))
         return {"_placeholder": True, "num": len(binary) - 1}
 
@@ -158,7 +165,7 @@ def _check_event(data: Any) -> None:
 
 def _decode_json(text: str) -> Any:
     try:
-        data = json.loads(text, parse_constant=_refuse_constant)
+        data = json.loads(text, parse_float=_decode_float, parse_constant=_refuse_constant)
         # Half a surrogate pair can be written in JSON but not in UTF-8, so it could not be sent on.
         return _replace_surrogates(data) if ESCAPED_SURROGATE.search(text) else data
     except (ValueError, RecursionError) as error:
@@ -167,6 +174,13 @@ def _decode_json(text: str) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _decode_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number beyond 1.8e308 could not be sent on")
+    return number
 
 
 def _replace_surrogates(value: Any) -> Any:
@@ -190,5 +204,7 @@ def _fill(value: Any, attachments: list[bytes], depth: int) -> Any:
         return {key: _fill(item, attachments, depth - 1) for key, item in value.items()}
     number = value.get("num")
     if type(number) is not int or not 0 <= number < len(attachments):
-        raise ProtocolError(f"expected the number of an attachment below {len(attachments)}, got {number!r}")
+        raise ProtocolError(
+            f"expected the number of an attachment below {len(attachments)}, got {reprlib.repr(number)}"
+        )
     return attachments[number]
