@@ -5,6 +5,7 @@ one `Failed` event and everything after it is ignored.
 """
 
 import enum
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -236,7 +237,7 @@ class SocketIOProtocol:
 
     def _receive_connect(self, packet: Packet) -> None:
         if packet.namespace in self._namespaces:
-            raise ProtocolError(f"expected one connect to {packet.namespace!r}, got a second")
+            raise ProtocolError(f"expected one connect to {reprlib.repr(packet.namespace)}, got a second")
         if len(self._namespaces) >= self.options.max_namespaces:
             self._send(Packet(PacketType.CONNECT_ERROR, packet.namespace, {"message": "Too many namespaces."}))
             return
@@ -257,7 +258,7 @@ class SocketIOProtocol:
     def _connected(self, namespace: str) -> _Namespace:
         known = self._namespaces.get(namespace)
         if known is None or known.state is not NamespaceState.CONNECTED:
-            raise ProtocolError(f"expected a connect to {namespace!r} first")
+            raise ProtocolError(f"expected a connect to {reprlib.repr(namespace)} first")
         return known
 
     def _expect(self, namespace: str, state: NamespaceState) -> _Namespace:
