@@ -6,7 +6,7 @@ say() {
 }
 
 fail() {
-    say "$(basename "$0"): $*"
+    say "script/$(basename "$0"): $*"
     exit 1
 }
 

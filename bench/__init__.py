@@ -1,0 +1,1 @@
+"""Benchmarks of the chat: run them with script/bench."""
