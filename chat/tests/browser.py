@@ -30,11 +30,14 @@ ARGUMENTS = [
     f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
 ]
 
+SECONDS = 15  # that a condition may take on a busy machine
+
 
 def chromium() -> Iterator[Browser]:
     """Run Chromium; the body of a fixture."""
     path = shutil.which("chromium")
     require(path is not None, "Chromium")
+    expect.set_options(timeout=SECONDS * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
@@ -62,7 +65,7 @@ class Visitor:
 
     def is_connected(self) -> "Visitor":
         """Wait until the socket is connected and named."""
-        expect(self.status).to_have_text("Connected", timeout=20_000)
+        expect(self.status).to_have_text("Connected", timeout=2 * SECONDS * 1000)
         expect(self.page.locator("#name")).not_to_be_empty()
         return self
 

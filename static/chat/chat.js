@@ -6,14 +6,14 @@
   const CLOSE = { method: 'POST', body: '1' }; // Engine.IO's packet of this name
   const root = document.getElementById('chat');
   const element = (id) => document.getElementById(id);
-  const unanswered = new Map(); // id of a message -> whether it has left the page
+  const unanswered = new Set(); // ids of messages
   let ownName = null;
 
   const composer = new Composer(element('composer'), hold);
   const log = new MessageLog(root, { again: send, edit: (text) => composer.edit(text) });
   const socket = io(root.dataset.namespace);
 
-  socket.on('connect', handleConnect);
+  socket.on('connect', () => showState('connected'));
   socket.on('disconnect', handleDisconnect);
   socket.on('connect_error', handleConnectError);
   socket.on('welcome', ({ name }) => showName(String(name)));
@@ -34,7 +34,7 @@
 
   function send(id, text) {
     showNotice('');
-    unanswered.set(id, socket.connected);
+    unanswered.add(id);
     socket.emit('send chat', { msg: text, id }, (answer) => {
       unanswered.delete(id);
       if (answer?.ok) log.settle(id, answer);
@@ -42,14 +42,9 @@
     });
   }
 
-  function handleConnect() {
-    showState('connected');
-    // What was written while offline waited in the socket and leaves now.
-    for (const id of unanswered.keys()) unanswered.set(id, true);
-  }
-
+  // All that waits has left the page: what is written from now on waits in the socket, for the next connection.
   function handleDisconnect() {
-    for (const [id, left] of unanswered) if (left) giveUp(id);
+    giveUp();
     if (element('status').dataset.state === 'refused') return;
     if (socket.active) showState('offline');
     else refuse();
@@ -62,9 +57,9 @@
     if (refusal && !socket.connected) refuse(refusal);
   }
 
-  function giveUp(id) {
-    unanswered.delete(id);
-    log.fail(id, element('composer').dataset.lost);
+  function giveUp() {
+    for (const id of unanswered) log.fail(id, element('composer').dataset.lost);
+    unanswered.clear();
   }
 
   /** Show that the server wants no more of this page, and why; only a reload gets a new login session. */
@@ -75,7 +70,7 @@
     showState('refused');
     showName('');
     composer.close();
-    for (const id of [...unanswered.keys()]) giveUp(id);
+    giveUp();
     socket.disconnect();
   }
 
