@@ -12,6 +12,7 @@ class ChannelsSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from .checks import check_options
+        from .checks import check_layer, check_options
 
         checks.register(check_options)
+        checks.register(check_layer)

@@ -44,7 +44,7 @@ class Backplane:
     @property
     def crosses_processes(self) -> bool:
         """Whether the layer reaches other processes; the in-memory one does not."""
-        return self._layer is not None and not isinstance(self._layer, InMemoryChannelLayer)
+        return crosses_processes(self._layer)
 
     async def start(self) -> None:
         """Join the group, or have tried to: with the layer down this process works alone."""
@@ -54,15 +54,17 @@ class Backplane:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
         await self._joined.wait()
 
-    def publish(self, room: str, packets: Packets, size: int, skip: Collection[str] = ()) -> None:
-        """Deliver `packets` to everybody in `room` of every process, but `skip` (socket ids)."""
-        self._hub.publish(room, packets, size, skip)
+    def publish(
+        self, room: str, packets: Packets, size: int, skip: Collection[str] = (), volatile: bool = False
+    ) -> None:
+        """Deliver `packets` to everybody in `room` of every process; the arguments are those of `Hub.publish`."""
+        self._hub.publish(room, packets, size, skip, volatile)
         if not self.crosses_processes:
             return
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._drop(1, "the channel layer does not keep up")
             return
-        self._outbox.append([room, list(packets), size, list(skip)])
+        self._outbox.append([room, list(packets), size, list(skip), volatile])
         self._outbox_filled.set()
 
     async def _send(self) -> None:
@@ -72,9 +74,8 @@ class Backplane:
             items = [self._outbox.popleft() for _ in range(min(BATCH, len(self._outbox)))]
             if not self._outbox:
                 self._outbox_filled.clear()
-            message = {"type": "socketio.news", "process": self._process, "items": items}
             try:
-                await self._layer.group_send(GROUP, message)
+                await self._layer.group_send(GROUP, news_message(self._process, items))
             except Exception as error:
                 self._drop(len(items), f"the channel layer failed: {type(error).__name__}: {error}")
 
@@ -95,9 +96,19 @@ class Backplane:
     def _receive(self, message: dict[str, Any]) -> None:
         if message["process"] == self._process:
             return
-        for room, packets, size, skip in message["items"]:
-            self._hub.publish(room, tuple(packets), size, skip)
+        for room, packets, size, skip, volatile in message["items"]:
+            self._hub.publish(room, tuple(packets), size, skip, volatile)
 
     def _drop(self, count: int, why: str) -> None:
         self.dropped += count
         logger.error("%d news for other processes dropped (%d so far): %s", count, self.dropped, why)
+
+
+def crosses_processes(layer: BaseChannelLayer | None) -> bool:
+    """Return whether `layer` reaches other processes."""
+    return layer is not None and not isinstance(layer, InMemoryChannelLayer)
+
+
+def news_message(process: str, items: list[list[Any]]) -> dict[str, Any]:
+    """Return the layer message of `items`, each the arguments of `Hub.publish` as a list."""
+    return {"type": "socketio.news", "process": process, "items": items}

@@ -1,10 +1,12 @@
-"""System checks: a wrong option stops the start with one clear line."""
+"""System checks: a wrong option stops the start with one clear line, and what may surprise is said."""
 
 from typing import Any
 
+from channels.layers import get_channel_layer
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Info
 
+from .backplane import crosses_processes
 from .conf import find_problems
 
 
@@ -12,3 +14,11 @@ def check_options(**kwargs: Any) -> list[CheckMessage]:
     """Check `SOCKETIO` in the settings (id channels_socketio.E001)."""
     problems = find_problems(getattr(settings, "SOCKETIO", {}))
     return [Error(problem, id="channels_socketio.E001") for problem in problems]
+
+
+def check_layer(**kwargs: Any) -> list[CheckMessage]:
+    """Say that a layer inside one process keeps events from the others (id channels_socketio.I001)."""
+    if crosses_processes(get_channel_layer()):
+        return []
+    message = "The channel layer does not reach other processes: events emitted there, by commands say, reach nobody."
+    return [Info(message, hint="Configure one that does, for example channels_redis.", id="channels_socketio.I001")]

@@ -10,6 +10,8 @@
 | MAX_NAMESPACES | 100 | namespaces that one connection may be in |
 | QUEUE_BUDGET | 4_194_304 | bytes sent to a client that it has not confirmed; above, it is a slow consumer |
 | BACKLOG | 256 | events of one connection that wait for their handlers; above, reading pauses |
+| UPGRADE_TIMEOUT | 10.0 | seconds that a WebSocket has to take over from polling |
+| LEGACY_CLIENTS | False | whether Socket.IO clients 1.x and 2.x (Engine.IO 3) may connect |
 """
 
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .protocol.engine import EngineOptions
 from .protocol.socketio import SocketIOOptions
 
-DEFAULTS: dict[str, float | int] = {
+DEFAULTS: dict[str, Any] = {
     "PING_INTERVAL": 25.0,
     "PING_TIMEOUT": 20.0,
     "MAX_PAYLOAD": 1_000_000,
@@ -30,6 +32,8 @@ DEFAULTS: dict[str, float | int] = {
     "MAX_NAMESPACES": 100,
     "QUEUE_BUDGET": 4_194_304,
     "BACKLOG": 256,
+    "UPGRADE_TIMEOUT": 10.0,
+    "LEGACY_CLIENTS": False,
 }
 
 
@@ -41,6 +45,8 @@ class Options:
     socketio: SocketIOOptions
     queue_budget: int
     backlog: int
+    upgrade_timeout: float
+    legacy_clients: bool
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Options":
@@ -56,6 +62,8 @@ class Options:
             ),
             queue_budget=int(values["QUEUE_BUDGET"]),
             backlog=int(values["BACKLOG"]),
+            upgrade_timeout=values["UPGRADE_TIMEOUT"],
+            legacy_clients=values["LEGACY_CLIENTS"],
         )
 
 
@@ -72,7 +80,9 @@ def find_problems(settings: object) -> list[str]:
     return problems
 
 
-def _problem(value: object, default: float) -> str | None:
+def _problem(value: object, default: object) -> str | None:
+    if isinstance(default, bool):
+        return None if isinstance(value, bool) else f"expected True or False, got {value!r}"
     whole = isinstance(default, int)
     expected = "a whole number above 0" if whole else "a number of seconds above 0"
     types = (int,) if whole else (int, float)

@@ -25,11 +25,12 @@ from .protocol.socketio import (
     SocketIOProtocol,
 )
 from .refusal import Refused
+from .runtime import new_id
 from .socket import Socket
 from .transports import Transport
 
 if TYPE_CHECKING:
-    from .server import Runtime, SocketIOServer
+    from .server import SocketIOServer
 
 logger = logging.getLogger(__name__)
 
@@ -37,19 +38,25 @@ logger = logging.getLogger(__name__)
 class Connection:
     """One live client of this process."""
 
-    def __init__(self, server: "SocketIOServer", scope: dict[str, Any], transport: Transport, sid: str) -> None:
+    def __init__(
+        self,
+        server: "SocketIOServer",
+        scope: dict[str, Any],
+        transport: Transport,
+        engine: EngineProtocol,
+        protocol: SocketIOProtocol,
+    ) -> None:
         self.server = server
-        self.runtime: Runtime = server.runtime
+        self.runtime = server.runtime
         self.scope = scope
         self.transport = transport
-        now = self.runtime.now()
-        self.engine = EngineProtocol(sid, server.options.engine, now)
-        self.protocol = SocketIOProtocol(server.options.socketio, now)
+        self.engine = engine
+        self.protocol = protocol
         self.sockets: dict[str, Socket] = {}
         self.watched_until = math.inf
-        self.closed = False
+        self.close_reason: Reason | None = None
         self._unconfirmed = 0
-        self._unconfirmed_at_ping = 0
+        self._unconfirmed_at_ping: int | None = None
         self._backlog = 0
 
     @property
@@ -58,15 +65,19 @@ class Connection:
         return "connection " + hashlib.sha256(self.engine.sid.encode()).hexdigest()[:8]
 
     @property
+    def closed(self) -> bool:
+        """Whether the connection is over; `close_reason` says why."""
+        return self.close_reason is not None
+
+    @property
     def congested(self) -> bool:
         """Whether so many events wait for their handlers that nothing more should be read."""
         return self._backlog > self.server.options.backlog
 
     def open(self) -> None:
         """Send the handshake and start the clock."""
-        self.runtime.connections.add(self)
-        self.flush()
-        self.runtime.deadlines.watch(self)
+        self.runtime.connections[self.engine.sid] = self
+        self._pump(self.runtime.now())
 
     def receive(self, packet: Encoded) -> None:
         """Take one encoded engine packet from the client."""
@@ -74,16 +85,35 @@ class Connection:
         self.engine.receive_data(packet, now)
         self._pump(now)
 
+    def receive_frame(self, frame: str | bytes) -> None:
+        """Take one WebSocket frame from the client."""
+        now = self.runtime.now()
+        self.engine.receive_frame(frame, now)
+        self._pump(now)
+
+    def split_body(self, body: bytes, content_type: str) -> list[Encoded]:
+        """Return the packets in a polling body, each to be given to `receive`; closes when it is none."""
+        packets = self.engine.split_body(body, content_type)
+        self._pump(self.runtime.now())
+        return packets
+
+    def upgrade(self, transport: Transport, packets: Sequence[Encoded]) -> None:
+        """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
+        self.transport = transport
+        transport.send_packets(packets)
+        self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
+        self.runtime.deadlines.watch(self)
+
     def close(self, reason: Reason, detail: str = "") -> None:
         """End the connection; what was queued before is sent first."""
         if self.closed:
             return
         self.flush()
-        self.closed = True
+        self.close_reason = reason
         self.engine.close(reason)
         self.protocol.close(reason)
         sockets, self.sockets = self.sockets, {}
-        self.runtime.connections.discard(self)
+        self.runtime.connections.pop(self.engine.sid, None)
         for socket in sockets.values():
             socket.handle_end(reason.text)
         self.transport.close(reason)
@@ -96,9 +126,12 @@ class Connection:
         if packets := self.engine.data_to_send():
             self.write(packets, measure(packets))
 
-    def write(self, packets: Packets | Sequence[Encoded], size: int) -> None:
-        """Send encoded packets of `size` bytes, in order; closes a client that does not keep up."""
-        if self.closed:
+    def write(self, packets: Packets | Sequence[Encoded], size: int, volatile: bool = False) -> None:
+        """Send encoded packets of `size` bytes, in order; closes a client that does not keep up.
+
+        Volatile ones are dropped instead of waiting.
+        """
+        if self.closed or (volatile and not self.transport.ready):
             return
         budget = self.server.options.queue_budget
         if self._unconfirmed > budget:
@@ -160,8 +193,8 @@ class Connection:
                 case MessageReceived():
                     self.protocol.receive_data(engine_event.data, now)
                 case PongReceived():
-                    self._unconfirmed -= self._unconfirmed_at_ping
-                    self._unconfirmed_at_ping = 0
+                    self._unconfirmed -= self._unconfirmed_at_ping or 0
+                    self._unconfirmed_at_ping = None
                 case EngineClosed():
                     closed = engine_event
         for event in self.protocol.events_received():
@@ -192,7 +225,7 @@ class Connection:
             self.protocol.refuse(event.namespace, {"message": "Invalid namespace"})
             return
         consumer_class, kwargs = found
-        socket = Socket(self, consumer_class, event.namespace, kwargs, self.server.new_id())
+        socket = Socket(self, consumer_class, event.namespace, kwargs, new_id())
         self.sockets[event.namespace] = socket
         socket.handle_connect(event.auth)
 
@@ -203,7 +236,7 @@ class Connection:
         self.runtime.deadlines.watch(self)
 
     def _mark_ping(self) -> None:
-        if self.engine.ping_sent and not self._unconfirmed_at_ping:
+        if self.engine.ping_sent and self._unconfirmed_at_ping is None:
             self._unconfirmed_at_ping = self._unconfirmed
 
     def _give_up(self) -> None:

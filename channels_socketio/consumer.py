@@ -146,9 +146,12 @@ class SocketIOConsumer:
     async def disconnect(self, reason: str) -> None:
         """Clean up after a socket whose `connect` returned; called once, after all its events."""
 
-    async def emit(self, event: str, *args: Any) -> None:
-        """Send an event to this socket; nothing happens once it is gone."""
-        self.socket.emit(event, args)
+    async def emit(self, event: str, *args: Any, volatile: bool = False) -> None:
+        """Send an event to this socket; nothing happens once it is gone.
+
+        A volatile event is dropped when it would have to wait for the client.
+        """
+        self.socket.emit(event, args, volatile)
 
     async def call(self, event: str, *args: Any, timeout: float = 20.0) -> list[Any]:
         """Send an event and return the arguments of its ack.
@@ -157,9 +160,31 @@ class SocketIOConsumer:
         """
         return await self.socket.call(event, args, timeout)
 
-    async def broadcast(self, event: str, *args: Any, skip: Collection[str] = ()) -> None:
-        """Send an event to all sockets of this namespace, on all processes, but those in `skip`."""
-        self.socket.broadcast(event, args, skip)
+    async def broadcast(
+        self, event: str, *args: Any, room: str | None = None, skip: Collection[str] = (), volatile: bool = False
+    ) -> None:
+        """Send an event to all sockets of this namespace, or of one of its rooms, on all processes.
+
+        `skip` holds ids of sockets and names of rooms that do not get it.
+        """
+        self.socket.broadcast(event, args, room, skip, volatile)
+
+    async def call_all(
+        self, event: str, *args: Any, room: str | None = None, timeout: float = 20.0
+    ) -> dict[str, list[Any] | None]:
+        """Send an event to all sockets of this namespace or room on this process and return their acks by socket id.
+
+        None stands for a socket that did not answer within `timeout` seconds.
+        """
+        return await self.socket.call_all(event, args, room, timeout)
+
+    async def join(self, room: str) -> None:
+        """Put this socket into a room of its namespace; it leaves by itself when it ends."""
+        self.socket.join(room)
+
+    async def leave(self, room: str) -> None:
+        """Take this socket out of a room."""
+        self.socket.leave(room)
 
     async def close(self) -> None:
         """Disconnect this socket from its namespace; official clients do not come back by themselves."""

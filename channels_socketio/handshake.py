@@ -1,35 +1,64 @@
-"""The Engine.IO handshake request: what its query must say, and the numbered ways to get it wrong.
+"""Engine.IO's requests: what their query says, and the numbered ways to get it wrong.
 
 Order and texts of the checks are those of the JavaScript server.
 """
 
+import enum
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-PROTOCOL_VERSION = "4"
-TRANSPORTS = frozenset({"websocket"})
+VERSION = "4"
+LEGACY_VERSION = "3"
+TRANSPORTS = frozenset({"polling", "websocket"})
 MAX_QUERY_FIELDS = 100
 
 
+class Fault(enum.Enum):
+    """What a request may get wrong: code and message are Engine.IO's."""
+
+    UNKNOWN_TRANSPORT = (0, "Transport unknown")
+    UNKNOWN_SID = (1, "Session ID unknown")
+    BAD_METHOD = (2, "Bad handshake method")
+    BAD_REQUEST = (3, "Bad request")
+    UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        self.message = message
+
+
 class HandshakeError(Exception):
-    """A request that is no valid handshake: `code` and `message` are Engine.IO's, `status` is HTTP's."""
+    """A request that Engine.IO does not allow; answered with HTTP status 400 and the fault as JSON."""
 
-    def __init__(self, code: int, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
-def parse_handshake(scope: Any, transport: str) -> None:
-    """Check the query of a request that came by `transport`; raises HandshakeError."""
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """A request that came by one of the transports; without `sid` it is a handshake.
+
+    `base64`: the client cannot take binary WebSocket frames.
+    """
+
+    sid: str | None
+    version: str
+    base64: bool
+
+
+def parse_request(scope: Any, transport: str) -> EngineRequest:
+    """Return what a request that came by `transport` says; raises HandshakeError."""
     query = parse_query(scope)
     if query.get("transport") not in TRANSPORTS:
-        raise HandshakeError(0, "Transport unknown")
-    if "sid" in query:
-        raise HandshakeError(1, "Session ID unknown")
+        raise HandshakeError(Fault.UNKNOWN_TRANSPORT)
+    request = EngineRequest(query.get("sid"), query.get("EIO", ""), query.get("b64") in {"1", "true"})
+    if request.sid is None and scope.get("method", "GET") != "GET":
+        raise HandshakeError(Fault.BAD_METHOD)
     if query["transport"] != transport:
-        raise HandshakeError(3, "Bad request")
-    if query.get("EIO") != PROTOCOL_VERSION:
-        raise HandshakeError(5, "Unsupported protocol version")
+        raise HandshakeError(Fault.BAD_REQUEST)
+    return request
 
 
 def parse_query(scope: Any) -> dict[str, str]:

@@ -7,7 +7,7 @@ Two mirrored maps, no `await`: what is true before a call is true after it. A me
 from collections.abc import Callable, Collection
 
 Packets = tuple[str | bytes, ...]
-Deliver = Callable[[Packets, int], None]
+Deliver = Callable[[Packets, int, bool], None]
 
 
 class Hub:
@@ -15,12 +15,14 @@ class Hub:
 
     def __init__(self) -> None:
         self._members: dict[str, dict[str, Deliver]] = {}
+        self._delivers: dict[str, Deliver] = {}
         self._rooms: dict[str, set[str]] = {}
 
     def join(self, room: str, member: str, deliver: Deliver) -> None:
         """Put `member` into `room`; what is published there goes to `deliver`."""
         self._members.setdefault(room, {})[member] = deliver
         self._rooms.setdefault(member, set()).add(room)
+        self._delivers[member] = deliver
 
     def leave(self, room: str, member: str) -> None:
         """Take `member` out of `room`; not being there is no error."""
@@ -32,9 +34,11 @@ class Hub:
         self._rooms[member].remove(room)
         if not self._rooms[member]:
             del self._rooms[member]
+            del self._delivers[member]
 
     def forget(self, member: str) -> None:
         """Take `member` out of all its rooms."""
+        self._delivers.pop(member, None)
         for room in self._rooms.pop(member, set()):
             del self._members[room][member]
             if not self._members[room]:
@@ -48,18 +52,24 @@ class Hub:
         """Return the rooms that `member` is in."""
         return list(self._rooms.get(member, ()))
 
-    def publish(self, room: str, packets: Packets, size: int, skip: Collection[str] = ()) -> int:
+    def publish(
+        self, room: str, packets: Packets, size: int, skip: Collection[str] = (), volatile: bool = False
+    ) -> int:
         """Deliver `packets` (`size` bytes) to everybody in `room` but `skip`; return to how many.
 
-        Iterates over a snapshot: a delivery may end a connection, which leaves the room.
+        The id of a member is a room with only that member; `skip` holds such ids and names of rooms. Iterates
+        over a snapshot: a delivery may end a connection, which leaves the room.
         """
         members = self._members.get(room)
         if members is None:
-            return 0
+            if room not in self._delivers or room in skip:
+                return 0
+            members = {room: self._delivers[room]}
         if not skip:
             deliveries = list(members.values())
         else:
-            deliveries = [deliver for member, deliver in members.items() if member not in skip]
+            skipped = set(skip).union(*(self._members.get(name, ()) for name in skip))
+            deliveries = [deliver for member, deliver in members.items() if member not in skipped]
         for deliver in deliveries:
-            deliver(packets, size)
+            deliver(packets, size, volatile)
         return len(deliveries)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from .refusal import FORBIDDEN, refuse_websocket
+from .refusal import FORBIDDEN, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,10 @@ LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]  # Django's own rule while DE
 
 
 class OriginCheck:
-    """ASGI middleware for WebSockets: answers 403 to pages of other sites."""
+    """ASGI middleware for HTTP and WebSocket: answers 403 to pages of other sites.
+
+    To pages of other sites that are allowed it sends CORS headers, and answers their preflight requests.
+    """
 
     def __init__(self, application: Any) -> None:
         self.application = application
@@ -33,17 +36,61 @@ class OriginCheck:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
-        if allowed(origin, host):
+        if not allowed(origin, host):
+            log_refusal(origin, host)
+            await refuse(scope, receive, send, FORBIDDEN, MESSAGE)
+        elif scope["type"] == "websocket" or not is_foreign(origin, host):
             await self.application(scope, receive, send)
-            return
-        logger.warning(
-            "Refused the origin %.200r for the host %.200r: expected the same host, a host in ALLOWED_HOSTS, or an "
-            "origin in CSRF_TRUSTED_ORIGINS.",
-            origin,
-            host,
-        )
-        await receive()  # websocket.connect
-        await refuse_websocket(scope, receive, send, 403, FORBIDDEN, MESSAGE)
+        elif scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": preflight_headers(origin)})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self.application(scope, receive, with_headers(send, cors_headers(origin)))
+
+
+def log_refusal(origin: str, host: str) -> None:
+    """Say what came and what would have been allowed."""
+    logger.warning(
+        "Refused the origin %.200r for the host %.200r: expected the same host, a host in ALLOWED_HOSTS, or an "
+        "origin in CSRF_TRUSTED_ORIGINS.",
+        origin,
+        host,
+    )
+
+
+def is_foreign(origin: str, host: str) -> bool:
+    """Return whether an allowed origin is another than the site's own."""
+    return bool(origin) and urlsplit(origin).netloc.lower() != host.lower()
+
+
+def cors_headers(origin: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers that let a page of `origin` read the answer (Fetch standard, section 3.2)."""
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-credentials", b"true"),
+        (b"vary", b"Origin"),
+    ]
+
+
+def preflight_headers(origin: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers that allow polling's requests to a page of `origin`."""
+    return [
+        *cors_headers(origin),
+        (b"access-control-allow-methods", b"GET, POST"),
+        (b"access-control-allow-headers", b"content-type"),
+        (b"access-control-max-age", b"600"),
+    ]
+
+
+def with_headers(send: Any, headers: list[tuple[bytes, bytes]]) -> Any:
+    """Return `send` with `headers` added to the response."""
+
+    async def send_with_headers(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = message | {"headers": [*message.get("headers", []), *headers]}
+        await send(message)
+
+    return send_with_headers
 
 
 def allowed(origin: str, host: str) -> bool:

@@ -22,6 +22,31 @@ class Refused(Exception):
         self.message = message
 
 
+def error_body(code: int, message: str) -> bytes:
+    """Return Engine.IO's JSON error."""
+    return json.dumps({"code": code, "message": message}, separators=(",", ":")).encode()
+
+
+async def refuse(scope: Any, receive: Any, send: Any, code: int, message: str, status: int = 403) -> None:
+    """Answer a request of either type before anything has been read from it."""
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+        await refuse_websocket(scope, receive, send, status, code, message)
+    else:
+        await respond(send, status, error_body(code, message), "application/json")
+
+
+async def respond(send: Any, status: int, body: bytes, content_type: str, *headers: tuple[bytes, bytes]) -> None:
+    """Answer an HTTP request; nothing here may be kept by caches."""
+    fixed = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
 async def refuse_websocket(scope: Any, receive: Any, send: Any, status: int, code: int, message: str) -> None:
     """Answer a WebSocket handshake with `status` and Engine.IO's JSON error.
 
@@ -30,7 +55,7 @@ async def refuse_websocket(scope: Any, receive: Any, send: Any, status: int, cod
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close", "code": 1008, "reason": message})
         return
-    body = json.dumps({"code": code, "message": message}, separators=(",", ":")).encode()
+    body = error_body(code, message)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
@@ -44,5 +69,4 @@ async def refuse_websocket(scope: Any, receive: Any, send: Any, status: int, cod
 
 async def refuse_unknown_path(scope: Any, receive: Any, send: Any) -> None:
     """ASGI application for WebSockets that asked for a path where there is none: 404."""
-    await receive()  # websocket.connect
-    await refuse_websocket(scope, receive, send, 404, NOT_FOUND, "Nothing here speaks WebSocket.")
+    await refuse(scope, receive, send, NOT_FOUND, "Nothing here speaks WebSocket.", 404)

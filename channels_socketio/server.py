@@ -1,28 +1,29 @@
-"""A Socket.IO server: consumers under one path, and what a process keeps for all its connections."""
+"""A Socket.IO server: consumers under one path."""
 
-import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from channels.layers import get_channel_layer
 from django.conf import settings
 from django.urls.resolvers import RoutePattern
 
 from .admission import require_login_session
-from .backplane import Backplane
 from .conf import Options
 from .connection import Connection
 from .consumer import SocketIOConsumer
-from .deadlines import Deadlines
-from .hub import Hub
+from .handshake import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError
+from .protocol.engine import EngineProtocol
+from .protocol.framing import Framing
+from .protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
+from .protocol.socketio import SocketIOProtocol
 from .refusal import Refused
+from .runtime import Runtime, current_runtime, new_id
+from .transports import Transport
+from .transports.http import PollingEndpoint
+from .transports.websocket import WebSocketTransport
 
 logger = logging.getLogger(__name__)
 
-ID_BYTES = 15  # 120 random bits, 20 characters
 Admit = Callable[[Any], Awaitable[None]]
 
 
@@ -44,27 +45,8 @@ class Routes:
         return None
 
 
-class Runtime:
-    """What the connections of one event loop share."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.hub = Hub()
-        self.backplane = Backplane(self.hub, get_channel_layer(), secrets.token_urlsafe(ID_BYTES))
-        self.deadlines = Deadlines(loop)
-        self.connections: set[Connection] = set()
-
-    async def start(self) -> None:
-        """Be ready to hear from other processes."""
-        await self.backplane.start()
-
-    def now(self) -> float:
-        """Return the time on the clock of all deadlines."""
-        return self._loop.time()
-
-
 class SocketIOServer:
-    """Serves `consumers`; the ASGI application of its WebSocket endpoint is `websocket()`.
+    """Serves `consumers`; its ASGI applications are `websocket()` and, for HTTP, `polling()`, under the same path.
 
     `admit(scope)` decides about every handshake, with `scope["session"]`, `scope["user"]` and `scope["cookies"]` at
     hand: it raises Refused to answer 403 before the connection is accepted. `options` has the keys of `SOCKETIO` in
@@ -80,27 +62,50 @@ class SocketIOServer:
         self.routes = Routes(consumers)
         self.admit = admit
         self.options = Options.from_settings(getattr(settings, "SOCKETIO", {}) if options is None else options)
-        self._runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
 
     @property
     def runtime(self) -> Runtime:
-        """The runtime of the running event loop; a process that serves has one."""
-        loop = asyncio.get_running_loop()
-        if (runtime := self._runtimes.get(loop)) is None:
-            runtime = self._runtimes[loop] = Runtime(loop)
-        return runtime
+        """What the connections of the running event loop share."""
+        return current_runtime()
 
     def websocket(self) -> Any:
         """Return the ASGI application of the WebSocket endpoint."""
-        from .transports.websocket import WebSocketTransport
-
         return WebSocketTransport.as_asgi(server=self)
 
-    def new_id(self) -> str:
-        """Return an id that cannot be guessed."""
-        return secrets.token_urlsafe(ID_BYTES)
+    def polling(self) -> Any:
+        """Return the ASGI application of the HTTP endpoint."""
+        return PollingEndpoint.as_asgi(server=self)
+
+    def new_connection(self, request: EngineRequest, scope: Any, transport: Transport) -> Connection:
+        """Return a connection for an admitted handshake; raises HandshakeError for a version that is not spoken."""
+        legacy = request.version == LEGACY_VERSION and self.options.legacy_clients
+        if not legacy and request.version != VERSION:
+            raise HandshakeError(Fault.UNSUPPORTED_VERSION)
+        now = self.runtime.now()
+        options, upgrades, sid = self.options.engine, transport.upgrades, new_id()
+        engine = (
+            LegacyEngineProtocol(sid, options, now, upgrades, LegacyFraming(request.base64))
+            if legacy
+            else EngineProtocol(sid, options, now, upgrades, Framing(request.base64))
+        )
+        return Connection(self, dict(scope), transport, engine, self.new_protocol(legacy, now))
+
+    def new_protocol(self, legacy: bool, now: float) -> SocketIOProtocol:
+        """Return what speaks Socket.IO inside a new engine session."""
+        return (LegacySocketIOProtocol if legacy else SocketIOProtocol)(self.options.socketio, now)
+
+    def check_owner(self, connection: Connection, scope: Any) -> None:
+        """Refuse a request for `connection` that comes with another login session than its handshake."""
+        if login_key(scope) != login_key(connection.scope):
+            raise Refused("no session", "Session unknown or expired.")
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""
         client = scope.get("client") or ["unknown address"]
         logger.info("Refused a handshake from %s: %s", client[0], refused.message)
+
+
+def login_key(scope: Any) -> str | None:
+    """Return the key of a scope's login session."""
+    session = scope.get("session")
+    return None if session is None else session.session_key

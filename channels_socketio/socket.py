@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from .audience import audiences, room_key, skip_keys
 from .consumer import SocketIOConsumer
 from .hub import Packets
+from .payloads import to_json
 from .protocol.broadcast import encode_broadcast
 from .refusal import Refused
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTERNAL = Refused("internal", "Something went wrong on the server.")
-ack_ids = itertools.count(1)  # one counter for the process, so that one id can serve a broadcast
+ack_ids = itertools.count(1)
 
 
 class Socket:
-    """A namespace's side of a connection. `room` is the hub's room of the whole namespace."""
+    """A namespace's side of a connection."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Socket:
         self._inbox: deque[Callable[[], Awaitable[None]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._held: list[tuple[Packets, int]] = []
+        self._rooms: set[str] = set()
         self._entered = False
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
 
@@ -76,48 +77,80 @@ class Socket:
     def handle_end(self, reason: str) -> None:
         """The socket is gone: leave the rooms now, clean up after the events that are still waiting."""
         self.connection.runtime.hub.forget(self.id)
+        self.connection.runtime.sockets.pop(self.id, None)
         for future in self._acks.values():
             if not future.done():
                 future.set_exception(ConnectionError(f"the socket ended before it answered: {reason}"))
         self._acks.clear()
         self._put(partial(self._disconnect, reason))
 
-    def emit(self, event: str, args: Sequence[Any], ack_id: int | None = None) -> None:
-        """Send an event to this client; without `ack_id` it is held back until the connect is answered."""
+    def emit(self, event: str, args: Sequence[Any], volatile: bool = False) -> None:
+        """Send an event to this client; it is held back until the connect is answered."""
+        packets, size = encode_broadcast(self.namespace, [event, *to_json(args)])
         if self.connected:
-            self.connection.protocol.send_event(self.namespace, [event, *to_json(args)], ack_id)
-            self.connection.flush()
+            self.deliver(packets, size, volatile)
         elif not self._entered:
-            self._held.append(encode_broadcast(self.namespace, [event, *to_json(args)]))
+            self._held.append((packets, size))
 
     async def call(self, event: str, args: Sequence[Any], timeout: float) -> list[Any]:
         """Send an event and wait for its ack; see SocketIOConsumer.call."""
         if not self.connected:
             raise ConnectionError("expected a connected socket")
-        ack_id = next(ack_ids)
-        self._acks[ack_id] = future = asyncio.get_running_loop().create_future()
-        try:
-            self.emit(event, args, ack_id)
-            async with asyncio.timeout(timeout):
-                answer: list[Any] = await future
-                return answer
-        finally:
-            self._acks.pop(ack_id, None)
-            self.connection.protocol.forget_ack(self.namespace, ack_id)
+        answers = await call_each([self], event, args, timeout)
+        return answers[0].result()
 
-    def broadcast(self, event: str, args: Sequence[Any], skip: Collection[str]) -> None:
-        """Send an event to everybody in the namespace, encoded once."""
+    async def call_all(
+        self, event: str, args: Sequence[Any], room: str | None, timeout: float
+    ) -> dict[str, list[Any] | None]:
+        """Call everybody in a room of this process; see SocketIOConsumer.call_all."""
+        runtime = self.connection.runtime
+        called = [runtime.sockets[member] for member in runtime.hub.members(room_key(self.namespace, room))]
+        answers = await call_each(called, event, args, timeout)
+        return {
+            socket.id: None if answer.exception() else answer.result()
+            for socket, answer in zip(called, answers, strict=True)
+        }
+
+    def expect_answer(self, ack_id: int) -> "asyncio.Future[list[Any]]":
+        """Return a future for the ack with this id; it raises ConnectionError when the socket ends before."""
+        self.connection.protocol.expect_ack(self.namespace, ack_id)
+        self._acks[ack_id] = asyncio.get_running_loop().create_future()
+        return self._acks[ack_id]
+
+    def forget_answer(self, ack_id: int) -> None:
+        """Wait no longer for the ack with this id."""
+        self._acks.pop(ack_id, None)
+        self.connection.protocol.forget_ack(self.namespace, ack_id)
+
+    def broadcast(
+        self, event: str, args: Sequence[Any], room: str | None, skip: Collection[str], volatile: bool
+    ) -> None:
+        """Send an event to everybody in the namespace or in one of its rooms, encoded once."""
         packets, size = encode_broadcast(self.namespace, [event, *to_json(args)])
-        self.connection.runtime.backplane.publish(self.namespace, packets, size, skip)
+        target = room_key(self.namespace, room)
+        keys = skip_keys(self.namespace, skip)
+        self.connection.runtime.backplane.publish(target, packets, size, keys, volatile)
+
+    def join(self, room: str) -> None:
+        """Enter a room of the namespace; before the connect is answered, as soon as it is."""
+        if self.connected:
+            self.connection.runtime.hub.join(room_key(self.namespace, room), self.id, self.deliver)
+        elif not self._entered:
+            self._rooms.add(room)
+
+    def leave(self, room: str) -> None:
+        """Leave a room of the namespace."""
+        self._rooms.discard(room)
+        self.connection.runtime.hub.leave(room_key(self.namespace, room), self.id)
 
     def disconnect(self) -> None:
         """Put the client out of the namespace."""
         if self.connected:
             self.connection.disconnect(self)
 
-    def deliver(self, packets: Packets, size: int) -> None:
+    def deliver(self, packets: Packets, size: int, volatile: bool = False) -> None:
         """Write what the hub has ready for this client."""
-        self.connection.write(packets, size)
+        self.connection.write(packets, size, volatile)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         self._inbox.append(work)
@@ -154,7 +187,13 @@ class Socket:
         for packets, size in held:
             self.deliver(packets, size)
         if self.connected:
-            self.connection.runtime.hub.join(self.namespace, self.id, self.deliver)
+            self._join_all()
+
+    def _join_all(self) -> None:
+        runtime = self.connection.runtime
+        runtime.sockets[self.id] = self
+        for room in (*audiences(self.namespace, self.scope), *(room_key(self.namespace, room) for room in self._rooms)):
+            runtime.hub.join(room, self.id, self.deliver)
 
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:
         try:
@@ -196,6 +235,31 @@ class Socket:
         logger.exception("%.100r failed in %s for %s.", where, self.namespace, self.connection.label)
 
 
+async def call_each(
+    sockets: Sequence[Socket], event: str, args: Sequence[Any], timeout: float
+) -> "list[asyncio.Future[list[Any]]]":
+    """Send one event, encoded once under one id, to sockets of a namespace; return a finished future for each.
+
+    The future of a socket that did not answer in time raises TimeoutError.
+    """
+    if not sockets:
+        return []
+    ack_id = next(ack_ids)
+    packets, size = encode_broadcast(sockets[0].namespace, [event, *to_json(args)], ack_id)
+    answers = [socket.expect_answer(ack_id) for socket in sockets]
+    for socket in sockets:
+        socket.deliver(packets, size)
+    try:
+        await asyncio.wait(answers, timeout=timeout)
+    finally:
+        for socket, answer in zip(sockets, answers, strict=True):
+            socket.forget_answer(ack_id)
+            if not answer.done():
+                answer.set_exception(TimeoutError(f"expected an ack within {timeout:g} s"))
+                answer.exception()  # seen: a caller who is cancelled does not ask for it
+    return answers
+
+
 async def run(hook: Awaitable[Any]) -> Any:
     """Await the application's code.
 
@@ -209,11 +273,6 @@ async def run(hook: Awaitable[Any]) -> Any:
         if task is not None and task.cancelling():
             raise
         raise RuntimeError("expected a result, got the cancellation of what was awaited") from error
-
-
-def to_json(args: Sequence[Any]) -> list[Any]:
-    """Return `args` with structs, dates, UUIDs and the like as JSON values; bytes stay bytes."""
-    return list(msgspec.to_builtins(tuple(args), builtin_types=(bytes, bytearray, memoryview)))
 
 
 def ack_args(result: Any) -> list[Any]:

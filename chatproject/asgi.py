@@ -23,7 +23,12 @@ socketio = SocketIOServer([ChatConsumer], admit=require_name)
 
 application = ProtocolTypeRouter(
     {
-        "http": get_asgi_application(),
+        "http": URLRouter(
+            [
+                route(r"^socket\.io/?$", OriginCheck(AuthMiddlewareStack(socketio.polling()))),
+                route(r"", get_asgi_application()),
+            ]
+        ),
         "websocket": URLRouter(
             [
                 route(r"^socket\.io/?$", OriginCheck(AuthMiddlewareStack(socketio.websocket()))),

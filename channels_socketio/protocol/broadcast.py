@@ -15,11 +15,11 @@ def measure(packets: Sequence[Encoded]) -> int:
     )
 
 
-def encode_broadcast(namespace: str, args: Sequence[Any]) -> tuple[tuple[Encoded, ...], int]:
+def encode_broadcast(namespace: str, args: Sequence[Any], ack_id: int | None = None) -> tuple[tuple[Encoded, ...], int]:
     """Return the engine packets of an event (`args`: name first) and their size in bytes.
 
     Raises TypeError or ValueError when the arguments hold what JSON cannot carry.
     """
-    messages = encode_event(namespace, args)
+    messages = encode_event(namespace, args, ack_id)
     packets = tuple(encode_engine_packet(EnginePacket(EngineType.MESSAGE, message)) for message in messages)
     return packets, measure(packets)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .engine_packets import Encoded, EnginePacket, EngineType, decode_packet, encode_packet
+from .framing import Framing
 from .reasons import ProtocolError, Reason
 
 
@@ -57,8 +58,11 @@ EngineEvent = MessageReceived | PongReceived | EngineClosed
 class EngineProtocol:
     """One engine session. Times (`now`, deadlines) are seconds of any monotonic clock."""
 
-    def __init__(self, sid: str, options: EngineOptions, now: float, upgrades: Sequence[str] = ()) -> None:
+    def __init__(
+        self, sid: str, options: EngineOptions, now: float, upgrades: Sequence[str] = (), framing: Framing | None = None
+    ) -> None:
         self.sid = sid
+        self.framing = framing or Framing()
         self.options = options
         self.state = EngineState.OPEN
         self.ping_sent = False
@@ -75,6 +79,23 @@ class EngineProtocol:
             self._receive_packet(decode_packet(data), now)
         except ProtocolError as error:
             self._close(error.reason, str(error))
+
+    def receive_frame(self, frame: str | bytes, now: float) -> None:
+        """Take one WebSocket frame from the peer."""
+        try:
+            packet = self.framing.decode_frame(frame)
+        except ProtocolError as error:
+            self._close(error.reason, str(error))
+        else:
+            self.receive_data(packet, now)
+
+    def split_body(self, body: bytes, content_type: str) -> list[Encoded]:
+        """Return the packets in a polling body, for `receive_data`; closes when it is none."""
+        try:
+            return self.framing.decode_body(body, content_type)
+        except ProtocolError as error:
+            self._close(error.reason, str(error))
+            return []
 
     def events_received(self) -> list[EngineEvent]:
         """Return what has happened since the last call, in order."""

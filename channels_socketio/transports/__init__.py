@@ -13,6 +13,14 @@ class Transport(Protocol):
     None of them waits or raises; after `close` the others do nothing.
     """
 
+    @property
+    def upgrades(self) -> Sequence[str]:
+        """The transports that a client may change to."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a packet would be on its way at once."""
+
     def send_packets(self, packets: Sequence[Encoded]) -> None:
         """Send encoded engine packets, in order, behind those sent before."""
 

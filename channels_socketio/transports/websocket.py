@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 from channels.consumer import AsyncConsumer
 
 from ..connection import Connection
-from ..handshake import HandshakeError, parse_handshake
+from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
 from ..protocol.engine_packets import Encoded
+from ..protocol.framing import Framing
 from ..protocol.reasons import Reason
+from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..refusal import FORBIDDEN, Refused, refuse_websocket
+from .polling import PollingTransport
 
 if TYPE_CHECKING:
     from ..server import SocketIOServer
@@ -30,15 +33,22 @@ GOING_AWAY = 1001
 class WebSocketTransport(AsyncConsumer):
     """Serves one WebSocket of `server`. Expects `AuthMiddlewareStack` above it."""
 
+    upgrades = ()
     base_send: Any
 
     def __init__(self, server: "SocketIOServer") -> None:
         self.server = server
-        self.connection: Connection | None = None
+        self.connection: Connection
+        self._framing: Framing
         self._waiting: deque[dict[str, Any]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
         self._resumed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a packet would be on its way at once."""
+        return self._writer is None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Run until the socket is closed.
@@ -46,35 +56,25 @@ class WebSocketTransport(AsyncConsumer):
         AsyncConsumer's own loop makes every consumer a member of the channel layer and every message a
         task; here the process is the member (see backplane).
         """
-        self.scope, self.base_send = scope, send
+        self.scope, self.receive, self.base_send = scope, receive, send
         await receive()  # websocket.connect
         try:
-            await self._accept()
+            request = parse_request(scope, "websocket")
+            opened = await (self._open(request) if request.sid is None else self._upgrade(request.sid))
         except HandshakeError as error:
-            await refuse_websocket(scope, receive, send, error.status, error.code, error.message)
-            return
+            await refuse_websocket(scope, receive, send, 400, error.fault.code, error.fault.message)
         except Refused as refused:
             self.server.log_refusal(scope, refused)
             await refuse_websocket(scope, receive, send, 403, FORBIDDEN, refused.message)
-            return
-        assert self.connection is not None  # noqa: S101  (for the type checker)
-        try:
-            while (message := await receive())["type"] != "websocket.disconnect":
-                await self._receive(message)
-        finally:
-            self._closed = True
-            self.connection.close(Reason.TRANSPORT_CLOSE)
+        else:
+            if opened:
+                await self._serve()
 
     def send_packets(self, packets: Sequence[Encoded]) -> None:
         """Send each packet as a frame."""
         for packet in packets:
-            if isinstance(packet, str):
-                self._send({"type": "websocket.send", "text": packet})
-            elif packet:
-                self._send({"type": "websocket.send", "bytes": packet})
-            else:
-                # Daphne drops empty frames; "b" and no base64 is the same message as text.
-                self._send({"type": "websocket.send", "text": "b"})
+            frame = self._framing.encode_frame(packet)
+            self._send({"type": "websocket.send", ("text" if isinstance(frame, str) else "bytes"): frame})
 
     def close(self, reason: Reason) -> None:
         """Close the WebSocket, behind what was sent before."""
@@ -90,21 +90,73 @@ class WebSocketTransport(AsyncConsumer):
         """Read on."""
         self._resumed.set()
 
-    async def _accept(self) -> None:
-        parse_handshake(self.scope, "websocket")
+    async def _open(self, request: EngineRequest) -> bool:
         await self.server.admit(self.scope)
         await self.server.runtime.start()
-        await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        self.connection = Connection(self.server, dict(self.scope), self, self.server.new_id())
-        self.connection.open()
+        connection = self.server.new_connection(request, self.scope, self)
+        self._attach(connection)
+        await self._accept()
+        connection.open()
+        return True
 
-    async def _receive(self, message: Any) -> None:
-        assert self.connection is not None  # noqa: S101  (for the type checker)
-        text = message.get("text")
-        self.connection.receive(message["bytes"] if text is None else text)
-        while self.connection.congested and not self._closed:
-            self._resumed.clear()
-            await self._resumed.wait()
+    async def _upgrade(self, sid: str) -> bool:
+        """Take over from polling; return False when that fails, which the polling session survives."""
+        polling = self.server.runtime.polling.get(sid)
+        connection = self.server.runtime.connections.get(sid) if polling is None else polling.connection
+        if connection is None:
+            raise HandshakeError(Fault.UNKNOWN_SID)
+        await self.server.admit(self.scope)
+        self.server.check_owner(connection, self.scope)
+        self._attach(connection)
+        await self._accept()
+        if polling is None or polling.candidate or connection.closed:
+            self.close(Reason.TRANSPORT_ERROR)
+            return False
+        polling.candidate = True
+        try:
+            async with asyncio.timeout(self.server.options.upgrade_timeout):
+                upgraded = await self._probe(polling)
+        except TimeoutError:
+            upgraded = False
+        if upgraded and not connection.closed:
+            connection.upgrade(self, polling.detach())
+            return True
+        polling.fail_candidate()
+        self.close(Reason.TRANSPORT_ERROR)
+        return False
+
+    async def _probe(self, polling: PollingTransport) -> bool:
+        candidate = UpgradeProtocol()
+        while (message := await self.receive())["type"] != "websocket.disconnect":
+            candidate.receive_data(message.get("text") or "")
+            self.send_packets(candidate.data_to_send())
+            match candidate.state:
+                case UpgradeState.PROBED:
+                    polling.probe()
+                case UpgradeState.UPGRADED:
+                    return True
+                case UpgradeState.FAILED:
+                    return False
+        self._closed = True
+        return False
+
+    def _attach(self, connection: Connection) -> None:
+        self.connection, self._framing = connection, connection.engine.framing
+
+    async def _accept(self) -> None:
+        await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+
+    async def _serve(self) -> None:
+        try:
+            while (message := await self.receive())["type"] != "websocket.disconnect":
+                text = message.get("text")
+                self.connection.receive_frame(message["bytes"] if text is None else text)
+                while self.connection.congested and not self._closed:
+                    self._resumed.clear()
+                    await self._resumed.wait()
+        finally:
+            self._closed = True
+            self.connection.close(Reason.TRANSPORT_CLOSE)
 
     def _send(self, event: dict[str, Any]) -> None:
         if self._closed:

@@ -1,0 +1,40 @@
+"""What the hub calls the groups of sockets that an event can be addressed to.
+
+The whole namespace goes by its own name and one socket by its id; the others have a mark that no
+namespace from the wire can have, because patterns do not match it.
+"""
+
+import hashlib
+from collections.abc import Collection
+from typing import Any
+
+
+def room_key(namespace: str, room: str | None) -> str:
+    """Return the hub's name of a room inside `namespace`; None is the namespace itself."""
+    return namespace if room is None else f"{namespace}#room:{room}"
+
+
+def login_session_key(namespace: str, session_key: str) -> str:
+    """Return the hub's name of a login session's sockets in `namespace`: hashed, for the key is a credential."""
+    return f"{namespace}#session:{hashlib.sha256(session_key.encode()).hexdigest()[:32]}"
+
+
+def user_key(namespace: str, user: Any) -> str:
+    """Return the hub's name of a user's sockets in `namespace`; `user` is a model instance or a primary key."""
+    return f"{namespace}#user:{getattr(user, 'pk', user)}"
+
+
+def skip_keys(namespace: str, skip: Collection[str]) -> list[str]:
+    """Return the hub's names for socket ids and rooms that an event leaves out."""
+    return [key for name in skip for key in (name, room_key(namespace, name))]
+
+
+def audiences(namespace: str, scope: Any) -> list[str]:
+    """Return the groups that a socket belongs to by itself: namespace, login session, user."""
+    groups = [namespace]
+    session, user = scope.get("session"), scope.get("user")
+    if session is not None and session.session_key is not None:
+        groups.append(login_session_key(namespace, session.session_key))
+    if user is not None and user.is_authenticated:
+        groups.append(user_key(namespace, user))
+    return groups

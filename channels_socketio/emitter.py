@@ -1,0 +1,113 @@
+"""Events from anywhere in Django: views, signals, management commands, other processes.
+
+emit("news", {"text": "hello"}, namespace="/rooms/tea")        # after the transaction commits
+await aemit("news", {"text": "hello"}, user=request.user)
+"""
+
+import asyncio
+import warnings
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+from .audience import login_session_key, room_key, skip_keys, user_key
+from .backplane import GROUP, crosses_processes, news_message
+from .payloads import to_json
+from .protocol.broadcast import encode_broadcast
+from .runtime import Runtime, runtimes
+
+NOBODY = (
+    "The event {event!r} reaches nobody: no socket is served by this process, and the channel layer does not "
+    "reach other processes. Configure one that does, for example channels_redis."
+)
+
+
+def emit(event: str, *args: Any, using: str | None = None, **target: Any) -> None:
+    """Send an event once the current transaction of the database `using` commits, at once without one.
+
+    `target` is as in `aemit`. Safe from any thread without a running event loop, and inside one.
+    """
+    news = _prepare(event, args, **target)
+    transaction.on_commit(partial(_send, event, news), using=using)
+
+
+async def aemit(event: str, *args: Any, **target: Any) -> None:
+    """Send an event now.
+
+    `target` is `namespace` (default `/`) and at most one of `room`, `socket` (an id), `login_session` (a session
+    key) and `user` (a model instance or primary key); `skip` (socket ids and rooms) and `volatile`. Raises TypeError
+    for other targets and for data that JSON cannot carry.
+    """
+    news = _prepare(event, args, **target)
+    if not _hand_over(news):
+        await _send_alone(event, news)
+
+
+def _prepare(
+    event: str,
+    args: tuple[Any, ...],
+    *,
+    namespace: str = "/",
+    room: str | None = None,
+    socket: str | None = None,
+    login_session: str | None = None,
+    user: Any = None,
+    skip: Collection[str] = (),
+    volatile: bool = False,
+) -> list[Any]:
+    """Return the arguments of `Hub.publish`."""
+    if sum(choice is not None for choice in (room, socket, login_session, user)) > 1:
+        raise TypeError("expected at most one of room, socket, login_session and user")
+    target = room_key(namespace, room)
+    if socket is not None:
+        target = socket
+    elif login_session is not None:
+        target = login_session_key(namespace, login_session)
+    elif user is not None:
+        target = user_key(namespace, user)
+    packets, size = encode_broadcast(namespace, [event, *to_json(args)])
+    return [target, list(packets), size, skip_keys(namespace, skip), volatile]
+
+
+def _send(event: str, news: list[Any]) -> None:
+    if not _hand_over(news):
+        async_to_sync(_send_alone)(event, news)
+
+
+def _hand_over(news: list[Any]) -> bool:
+    """Give news to the event loops of this process that serve sockets; return whether there is one.
+
+    With a layer that crosses processes one of them is enough: it reaches the others as well.
+    """
+    serving = [runtime for runtime in list(runtimes.values()) if runtime.serving]
+    if serving and serving[0].backplane.crosses_processes:
+        del serving[1:]
+    for runtime in serving:
+        _publish_in(runtime, news)
+    return bool(serving)
+
+
+def _publish_in(runtime: Runtime, news: list[Any]) -> None:
+    target, packets, size, skip, volatile = news
+    publish = partial(runtime.backplane.publish, target, tuple(packets), size, skip, volatile)
+    try:
+        inside = asyncio.get_running_loop() is runtime.loop
+    except RuntimeError:
+        inside = False
+    if inside:
+        publish()
+    else:
+        runtime.loop.call_soon_threadsafe(publish)
+
+
+async def _send_alone(event: str, news: list[Any]) -> None:
+    """Send news from a process that serves no sockets."""
+    layer = get_channel_layer()
+    if layer is None or not crosses_processes(layer):
+        warnings.warn(NOBODY.format(event=event), RuntimeWarning, stacklevel=2)
+        return
+    await layer.group_send(GROUP, news_message("", [news]))

@@ -1,0 +1,169 @@
+"""The HTTP endpoint of the polling transport, as a Channels consumer: handshake, poll, post.
+
+A poll that finds nothing is held by one future; no thread, no timer and no database connection
+waits with it. Every request passes `AuthMiddlewareStack` and `admit` anew and must come with the login session
+that opened the connection, so a stolen engine id alone is worth nothing.
+"""
+
+import asyncio
+import gzip
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from channels.consumer import AsyncConsumer
+
+from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
+from ..protocol.engine_packets import Encoded
+from ..protocol.reasons import Reason
+from ..refusal import FORBIDDEN, Refused, error_body, respond
+from .polling import PollingTransport
+
+if TYPE_CHECKING:
+    from ..connection import Connection
+    from ..server import SocketIOServer
+
+BODY_SECONDS = 20.0  # that a client has to send a body
+COMPRESS_FROM = 1024  # bytes
+JSON = "application/json"
+PLAIN = "text/plain; charset=UTF-8"
+
+
+class PostError(Exception):
+    """A post that is answered without JSON: `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PollingEndpoint(AsyncConsumer):
+    """Answers one request. Expects `AuthMiddlewareStack` above it."""
+
+    scope: Any
+
+    def __init__(self, server: "SocketIOServer") -> None:
+        self.server = server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer the request."""
+        self.scope, self.receive, self.base_send = scope, receive, send
+        try:
+            await self._answer(parse_request(scope, "polling"))
+        except HandshakeError as error:
+            await respond(send, 400, error_body(error.fault.code, error.fault.message), JSON)
+        except Refused as refused:
+            self.server.log_refusal(scope, refused)
+            await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON)
+        except PostError as error:
+            await respond(send, error.status, str(error).encode(), PLAIN)
+
+    async def _answer(self, request: EngineRequest) -> None:
+        if request.sid is None:
+            await self._open(request)
+            return
+        transport = self.server.runtime.polling.get(request.sid)
+        if transport is None:
+            upgraded = request.sid in self.server.runtime.connections
+            raise HandshakeError(Fault.BAD_REQUEST if upgraded else Fault.UNKNOWN_SID)
+        await self.server.admit(self.scope)
+        self.server.check_owner(transport.connection, self.scope)
+        match self.scope["method"]:
+            case "GET":
+                await self._poll(transport)
+            case "POST":
+                await self._post(transport)
+            case method:
+                raise PostError(405, f"expected GET or POST, got {method}")
+
+    async def _open(self, request: EngineRequest) -> None:
+        await self.server.admit(self.scope)
+        await self.server.runtime.start()
+        transport = PollingTransport(self.server.runtime)
+        connection = self.server.new_connection(request, self.scope, transport)
+        transport.attach(connection)
+        connection.open()
+        await self._respond_packets(connection, transport.take())
+
+    async def _poll(self, transport: PollingTransport) -> None:
+        if transport.polling:
+            transport.connection.close(Reason.TRANSPORT_ERROR, "two polls at once")
+            raise PostError(400, "expected one poll at a time")
+        ready = transport.hold()
+        try:
+            if not ready.done() and not await self._wait(ready):
+                transport.connection.close(Reason.TRANSPORT_CLOSE, "the client gave up its poll")
+                return
+            packets = transport.take()
+        finally:
+            transport.let_go()
+        await self._respond_packets(transport.connection, packets)
+
+    async def _wait(self, ready: "asyncio.Future[None]") -> bool:
+        """Wait for `ready`; return False when the client goes away before."""
+        gone = asyncio.ensure_future(self._client_gone())
+        try:
+            await asyncio.wait({ready, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        return ready.done()
+
+    async def _client_gone(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    async def _post(self, transport: PollingTransport) -> None:
+        connection = transport.connection
+        if transport.posting:
+            connection.close(Reason.TRANSPORT_ERROR, "two posts at once")
+            raise PostError(400, "expected one post at a time")
+        transport.posting = True
+        try:
+            body = await self._read_body(connection)
+            await self._feed(transport, body)
+        finally:
+            transport.posting = False
+        if connection.close_reason not in (None, Reason.TRANSPORT_CLOSE):
+            raise PostError(400, "expected Engine.IO packets")
+        await respond(self.base_send, 200, b"ok", "text/html")
+
+    async def _feed(self, transport: PollingTransport, body: bytes) -> None:
+        for packet in transport.connection.split_body(body, self._content_type()):
+            transport.connection.receive(packet)
+            await transport.read_on()
+
+    async def _read_body(self, connection: "Connection") -> bytes:
+        limit = connection.engine.options.max_payload
+        too_large = PostError(413, f"expected at most {limit} bytes")
+        length = self._header(b"content-length")
+        if length.isdecimal() and int(length[:20]) > limit:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while True:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect":
+                        connection.close(Reason.TRANSPORT_CLOSE, "the client gave up its post")
+                        raise PostError(400, "expected the whole body")
+                    body += message.get("body", b"")
+                    if len(body) > limit:
+                        raise too_large
+                    if not message.get("more_body", False):
+                        return bytes(body)
+        except TimeoutError:
+            connection.close(Reason.TRANSPORT_ERROR, f"no whole body within {BODY_SECONDS:g} s")
+            raise PostError(408, f"expected the whole body within {BODY_SECONDS:g} s") from None
+
+    def _content_type(self) -> str:
+        return self._header(b"content-type").partition(";")[0].strip().lower()
+
+    def _header(self, name: bytes) -> str:
+        return next((value.decode("latin-1") for key, value in self.scope["headers"] if key == name), "")
+
+    async def _respond_packets(self, connection: "Connection", packets: Sequence[Encoded]) -> None:
+        body, content_type = connection.engine.framing.encode_body(packets)
+        if len(body) > COMPRESS_FROM and "gzip" in self._header(b"accept-encoding"):
+            packed = gzip.compress(body, mtime=0)
+            await respond(self.base_send, 200, packed, content_type, (b"content-encoding", b"gzip"))
+        else:
+            await respond(self.base_send, 200, body, content_type)

@@ -1,0 +1,120 @@
+"""The long-polling transport: what waits for the next poll of one client."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..protocol.engine_packets import Encoded, EngineType
+from ..protocol.reasons import Reason
+from ..runtime import Runtime
+
+if TYPE_CHECKING:
+    from ..connection import Connection
+
+FAREWELL_SECONDS = 30.0  # that a client has to fetch the close packet
+GONE = {Reason.TRANSPORT_CLOSE, Reason.PING_TIMEOUT}  # reasons after which nobody comes to fetch one
+
+
+class PollingTransport:
+    """The packets of one client until it fetches them; the connection's budget bounds them.
+
+    `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over.
+    """
+
+    upgrades = ("websocket",)
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.connection: Connection
+        self.posting = False
+        self.candidate = False
+        self._runtime = runtime
+        self._sid = ""
+        self._packets: list[Encoded] = []
+        self._poll: asyncio.Future[None] | None = None
+        self._probed = False
+        self._closed = False
+        self._resumed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a packet would be on its way at once."""
+        return self._poll is not None and not self._packets
+
+    @property
+    def polling(self) -> bool:
+        """Whether a poll is being held."""
+        return self._poll is not None
+
+    def attach(self, connection: "Connection") -> None:
+        """Serve `connection`, under its engine id."""
+        self.connection, self._sid = connection, connection.engine.sid
+        self._runtime.polling[self._sid] = self
+
+    def send_packets(self, packets: Sequence[Encoded]) -> None:
+        """Keep packets for the poll that is held, or for the next one."""
+        self._packets.extend(packets)
+        self._release()
+
+    def close(self, reason: Reason) -> None:
+        """Let the client know by the poll that is held, or by the next one if it may still come."""
+        held = self.polling
+        farewell = EngineType.NOOP if reason is Reason.TRANSPORT_CLOSE else EngineType.CLOSE
+        self._packets.append(str(farewell))
+        self._closed = True
+        self.resume()
+        self._release()
+        if held or reason in GONE:
+            self._forget()
+        else:
+            self._runtime.loop.call_later(FAREWELL_SECONDS, self._forget)
+
+    def resume(self) -> None:
+        """Read on."""
+        self._resumed.set()
+
+    async def read_on(self) -> None:
+        """Wait until the connection may be fed again."""
+        while self.connection.congested and not self._closed:
+            self._resumed.clear()
+            await self._resumed.wait()
+
+    def hold(self) -> "asyncio.Future[None]":
+        """Hold a poll: the result is there as soon as `take` has something for it."""
+        self._poll = self._runtime.loop.create_future()
+        if self._packets or self._probed or self._closed:
+            self._poll.set_result(None)
+        return self._poll
+
+    def let_go(self) -> None:
+        """The poll that was held is over."""
+        self._poll = None
+
+    def take(self) -> list[Encoded]:
+        """Return the packets for a poll: a noop if it only had to end."""
+        packets, self._packets = self._packets or [str(EngineType.NOOP)], []
+        if self._closed:
+            self._forget()
+        return packets
+
+    def probe(self) -> None:
+        """A candidate has probed: end the poll that is held, and each one that still comes, at once."""
+        self._probed = True
+        self._release()
+
+    def fail_candidate(self) -> None:
+        """The candidate failed: go on as before."""
+        self.candidate = self._probed = False
+
+    def detach(self) -> list[Encoded]:
+        """End this transport for the candidate's sake; return what was not fetched."""
+        packets, self._packets = self._packets, []
+        self._forget()
+        self.probe()
+        return packets
+
+    def _release(self) -> None:
+        if self._poll is not None and not self._poll.done():
+            self._poll.set_result(None)
+
+    def _forget(self) -> None:
+        self._runtime.polling.pop(self._sid, None)
