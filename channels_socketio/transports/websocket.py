@@ -78,13 +78,13 @@ class WebSocketTransport(AsyncConsumer):
 
     def close(self, reason: Reason) -> None:
         """Close the WebSocket, behind what was sent before."""
+        if reason is Reason.SLOW_CONSUMER:
+            self._waiting.clear()  # it would never get there
         going_away = reason is Reason.SERVER_SHUTTING_DOWN
         code = GOING_AWAY if going_away else NORMAL_CLOSURE
         self._send({"type": "websocket.close", "code": code, "reason": reason.text})
         self._closed = True
         self.resume()
-        if reason is Reason.SLOW_CONSUMER and self._writer is not None:
-            self._waiting.clear()  # it would never get there
 
     def resume(self) -> None:
         """Read on."""
