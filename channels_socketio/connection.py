@@ -184,6 +184,7 @@ class Connection:
         congested = self.congested
         self._backlog += change
         if congested and not self.congested:
+            self.engine.extend(self.runtime.now())
             self.transport.resume()
 
     def _pump(self, now: float) -> None:
