@@ -1,5 +1,6 @@
 """Real server processes for tests: started on free ports, stopped by whoever started them."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import IO
@@ -92,6 +93,65 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+def server_command(server: str, port: int, application: str) -> list[str]:
+    """Return the command that serves `application` with `server`, which is `daphne` or `uvicorn`."""
+    arguments = {
+        "daphne": f"daphne -b 127.0.0.1 -p {port} {application}",
+        "uvicorn": f"uvicorn --host 127.0.0.1 --port {port} --ws websockets-sansio {application}",
+    }[server]
+    return [sys.executable, "-m", *arguments.split()]
+
+
+def accepts_connections(port: int) -> bool:
+    """Return whether somebody listens on a TCP port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Hall:
+    """The application of `hall.py` in a process of its own; `options` are those of SOCKETIO."""
+
+    def __init__(
+        self, folder: Path, server: str, options: Mapping[str, float], env: dict[str, str] | None = None
+    ) -> None:
+        self.server, self.port = server, free_port()
+        self.ws_url = f"ws://127.0.0.1:{self.port}/socket.io/?EIO=4&transport=websocket"
+        settings = {"DJANGO_SETTINGS_MODULE": "chatproject.settings", "HALL_OPTIONS": json.dumps(options)}
+        command = server_command(server, self.port, "channels_socketio.tests.hall:application")
+        self.process = Process(command, folder / f"hall-{self.port}.log", settings | (env or {}))
+
+    def __enter__(self) -> "Hall":
+        self.process.start()
+        wait_until(lambda: accepts_connections(self.port), f"the hall was open: {self.process.output()}", 30)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.process.stop()
+
+
+class Redis:
+    """A Redis server of its own that keeps nothing; it may be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        path = shutil.which("redis-server") or shutil.which("valkey-server")
+        require(path is not None, "a Redis server")
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        command = [str(path), *f"--port {self.port} --bind 127.0.0.1 --appendonly no --dir {folder} --save".split(), ""]
+        self.process = Process(command, folder / "redis.log")
+
+    def start(self) -> "Redis":
+        """Start it and wait until it listens."""
+        self.process.start()
+        wait_until(lambda: accepts_connections(self.port), f"Redis listened: {self.process.output()}")
+        return self
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self.process.stop()
+
+
 class Site:
     """The whole chat in a process of its own: `server` is `daphne` or `uvicorn`.
 
@@ -108,12 +168,8 @@ class Site:
             "DJANGO_SETTINGS_MODULE": "chatproject.settings",
             "PYTHONUNBUFFERED": "1",
         } | (env or {})
-        application = "chatproject.asgi:application"
-        arguments = {
-            "daphne": f"daphne -b 127.0.0.1 -p {self.port} {application}".split(),
-            "uvicorn": f"uvicorn --host 127.0.0.1 --port {self.port} --ws websockets-sansio {application}".split(),
-        }[server]
-        self.process = Process([sys.executable, "-m", *arguments], folder / "site.log", self.env)
+        command = server_command(server, self.port, "chatproject.asgi:application")
+        self.process = Process(command, folder / "site.log", self.env)
 
     def manage(self, *arguments: str) -> str:
         """Run a management command against the site's database and return what it printed."""

@@ -44,7 +44,7 @@ class Hall(SocketIOConsumer):
         await self.broadcast("said", text)
 
     @on("leave")
-    async def leave(self) -> None:
+    async def go(self) -> None:
         await self.emit("bye")
         await self.close()
 

@@ -61,7 +61,7 @@ class Rooms(SocketIOConsumer):
         await self.broadcast("said", value, skip=[self.id] if skip_me else [])
 
     @on("leave")
-    async def leave(self) -> str:
+    async def go(self) -> str:
         await self.close()
         await self.emit("too late")
         return "too late"

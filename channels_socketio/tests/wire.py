@@ -1,0 +1,55 @@
+"""A light Socket.IO client over a real WebSocket, which shows and sends what is on the wire."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+
+class WireClient:
+    """One client in one namespace; use the fixture `dial`."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.sid = ""
+
+    async def join(self, prefix: str = "") -> None:
+        """Connect to the namespace whose `prefix` is `/name,`, or to the main one."""
+        await self.receive()  # the open packet
+        await self.connection.send(f"40{prefix}")
+        answer = str(await self.receive())
+        self.sid = json.loads(answer.removeprefix(f"40{prefix}"))["sid"]
+
+    async def emit(self, *args: Any) -> None:
+        """Send an event to the main namespace."""
+        await self.connection.send("42" + json.dumps(args))
+
+    async def receive(self, timeout: float = 15) -> str | bytes:
+        """Return the next frame; pings are answered on the way."""
+        async with asyncio.timeout(timeout):
+            while (frame := await self.connection.recv()) == "2":
+                await self.connection.send("3")
+            return frame
+
+    def abort(self) -> None:
+        """Vanish without a word."""
+        self.connection.transport.abort()
+
+    async def receive_event(self, timeout: float = 15) -> list[Any]:
+        """Return name and arguments of the next event of the main namespace."""
+        frame = await self.receive(timeout)
+        assert isinstance(frame, str)
+        assert frame.startswith("42"), frame[:100]
+        return list(json.loads(frame[2:]))
+
+
+Dial = Callable[..., Awaitable[WireClient]]
+
+
+async def open_client(url: str, prefix: str = "", **kwargs: Any) -> WireClient:
+    """Return a client that has joined; `kwargs` go to `websockets.connect`."""
+    client = WireClient(await connect(url, ping_interval=None, compression=None, max_size=None, **kwargs))
+    await client.join(prefix)
+    return client
