@@ -1,5 +1,6 @@
 """One connection's namespaces on an injected clock: joining, events, acks, attachments, and what ends all."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -225,7 +226,11 @@ def test_a_namespace_too_many_is_refused_and_the_others_go_on() -> None:
 
 def test_a_refused_or_disconnected_peer_may_ask_again() -> None:
     protocol = SocketIOProtocol(OPTIONS, START)
-    for answer in (lambda: protocol.refuse("/", {"message": "no"}), lambda: protocol.accept("/", "id")):
+    answers: list[Callable[[], None]] = [
+        lambda: protocol.refuse("/", {"message": "no"}),
+        lambda: protocol.accept("/", "id"),
+    ]
+    for answer in answers:
         protocol.receive_data("0", START)
         assert protocol.events_received() == [ConnectRequested("/", {})]
         answer()

@@ -1,0 +1,180 @@
+"""One timer for all: on a real event loop whose clock the tests set."""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from typing import TypeVarTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from channels_socketio.deadlines import Deadlines
+
+Ts = TypeVarTuple("Ts")
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """An event loop that stands still until `advance`; counts the timers that were made."""
+
+    now = 0.0
+    timers = 0
+
+    def time(self) -> float:
+        """Return the time that was set."""
+        return self.now
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Make a timer, as always."""
+        self.timers += 1
+        return super().call_at(when, callback, *args, context=context)
+
+    def advance(self, now: float) -> None:
+        """Set the clock and run what is due."""
+        self.now = now
+        self.stop()  # after one round
+        self.run_forever()
+
+
+class Patient:
+    """Something with a deadline, which moves on by `period` when it has passed."""
+
+    def __init__(self, loop: SteppedLoop, deadline: float | None, period: float | None = None) -> None:
+        self.loop = loop
+        self.deadline = deadline
+        self.period = period
+        self.watched_until = math.inf
+        self.calls: list[float] = []
+
+    def next_deadline(self) -> float | None:
+        """Part of Watched."""
+        return self.deadline
+
+    def handle_timeout(self, now: float) -> None:
+        """Part of Watched."""
+        assert now == self.loop.now
+        self.calls.append(now)
+        if self.deadline is not None and now >= self.deadline:
+            self.deadline = None if self.period is None else now + self.period
+
+
+@pytest.fixture
+def loop() -> Iterator[SteppedLoop]:
+    """A loop of the test's own."""
+    loop = SteppedLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def deadlines(loop: SteppedLoop) -> Deadlines:
+    """The deadlines of the loop."""
+    return Deadlines(loop)
+
+
+def test_what_is_due_is_handled_once_and_nothing_before(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    patient = Patient(loop, 10)
+    deadlines.watch(patient)
+    loop.advance(9.9)
+    assert patient.calls == []
+    loop.advance(10)
+    loop.advance(1000)
+    assert patient.calls == [10]
+
+
+def test_a_deadline_in_the_past_is_handled_at_once(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    patient = Patient(loop, -1)
+    deadlines.watch(patient)
+    loop.advance(0)
+    assert patient.calls == [0]
+
+
+def test_what_has_no_deadline_is_not_watched(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    patient = Patient(loop, None)
+    deadlines.watch(patient)
+    assert (loop.timers, patient.watched_until) == (0, math.inf)
+
+
+def test_a_handled_deadline_is_followed_by_the_next(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    patient = Patient(loop, 10, period=25)
+    deadlines.watch(patient)
+    for now in (10, 34, 35, 60):
+        loop.advance(now)
+    assert patient.calls == [10, 35, 60]
+
+
+def test_one_timer_serves_all(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    patients = [Patient(loop, 10 + number) for number in range(100)]
+    for patient in patients:
+        deadlines.watch(patient)
+    assert loop.timers == 1
+    loop.advance(1000)
+    assert all(patient.calls == [1000] for patient in patients)
+    assert loop.timers == 1
+
+
+def test_a_deadline_that_moves_later_costs_no_timer_until_the_old_one_is_due(
+    loop: SteppedLoop, deadlines: Deadlines
+) -> None:
+    patient = Patient(loop, 10)
+    deadlines.watch(patient)
+    for later in range(11, 100):
+        patient.deadline = later
+        deadlines.watch(patient)
+    assert loop.timers == 1
+    loop.advance(10)
+    assert loop.timers == 2
+    loop.advance(98)
+    assert patient.calls == [10]  # the early call that the contract allows
+    loop.advance(99)
+    assert patient.calls == [10, 99]
+
+
+def test_a_deadline_that_comes_nearer_is_handled_when_it_is_due_and_not_again(
+    loop: SteppedLoop, deadlines: Deadlines
+) -> None:
+    patient, other = Patient(loop, 100), Patient(loop, 50)
+    deadlines.watch(patient)
+    deadlines.watch(other)
+    patient.deadline = 10
+    deadlines.watch(patient)
+    loop.advance(10)
+    assert (patient.calls, other.calls) == ([10], [])
+    loop.advance(50)
+    loop.advance(100)
+    assert (patient.calls, other.calls) == ([10], [50])
+
+
+def test_handling_may_watch_another(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    class Starter(Patient):
+        def handle_timeout(self, now: float) -> None:
+            super().handle_timeout(now)
+            deadlines.watch(other)
+
+    other = Patient(loop, 10)
+    deadlines.watch(Starter(loop, 10))
+    loop.advance(10)
+    assert other.calls == [10]
+
+
+TIMES = st.integers(0, 20)
+STEPS = st.lists(st.tuples(st.integers(0, 3), TIMES | st.none(), TIMES), max_size=20)
+
+
+@given(STEPS)
+@settings(deadline=None)
+def test_nobody_is_called_later_than_the_deadline(steps: list[tuple[int, int | None, int]]) -> None:
+    """Whoever's deadline moves, and whenever the clock advances (by the last number of a step)."""
+    loop = SteppedLoop()
+    deadlines = Deadlines(loop)
+    patients = [Patient(loop, None) for _ in range(4)]
+    for number, delay, pause in steps:
+        patients[number].deadline = None if delay is None else loop.now + delay
+        deadlines.watch(patients[number])
+        for _ in range(pause):
+            loop.advance(loop.now + 1)
+            assert all(patient.deadline is None or patient.deadline > loop.now for patient in patients)
+    loop.close()
