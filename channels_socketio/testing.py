@@ -21,7 +21,8 @@ from .protocol.packets import Packet, PacketType, decode_packet, encode_packet, 
 class SocketIOCommunicator(WebsocketCommunicator):
     """One client. Times are in seconds; every wait that is in vain raises TimeoutError or AssertionError.
 
-    `handshake` is the server's open packet, a dictionary, after `connect`.
+    `handshake` is the server's open packet, a dictionary, after `connect`; `sids` holds the socket ids by
+    namespace, after `join`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class SocketIOCommunicator(WebsocketCommunicator):
         cookie = [(b"cookie", pairs.encode("latin-1"))] if pairs else []
         super().__init__(application, path, [*(headers or []), *cookie])
         self.handshake: dict[str, Any] = {}
+        self.sids: dict[str, str] = {}
         self._ids = itertools.count(1)
         self._packets: deque[Packet] = deque()
 
@@ -50,6 +52,8 @@ class SocketIOCommunicator(WebsocketCommunicator):
         """Connect to a namespace and return the answer: `{"sid"}`, or `{"message", "data"}` after a refusal."""
         await self.send_packet(Packet(PacketType.CONNECT, namespace, auth))
         packet = await self.receive_packet(timeout)
+        if packet.type is PacketType.CONNECT:
+            self.sids[namespace] = packet.data["sid"]
         return dict(packet.data)
 
     async def emit(self, event: str, *args: Any, namespace: str = "/") -> None:
