@@ -26,6 +26,7 @@ GROUP = "socketio"
 OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
 BATCH = 100  # news items in one layer message
 RETRY_SECONDS = 1.0
+JOIN_SECONDS = 2.0  # that the first clients of a process wait for the layer
 
 
 class Backplane:
@@ -52,7 +53,14 @@ class Backplane:
             return
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
-        await self._joined.wait()
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await self._joined.wait()
+        except TimeoutError:
+            logger.error(
+                "expected the channel layer to answer within %g s; going on without until it does.", JOIN_SECONDS
+            )
+            self._joined.set()
 
     def publish(
         self, room: str, packets: Packets, size: int, skip: Collection[str] = (), volatile: bool = False
@@ -81,9 +89,12 @@ class Backplane:
 
     async def _listen(self) -> None:
         assert self._layer is not None  # noqa: S101  (for the type checker)
+        channel: str | None = None
         while True:
             try:
-                channel = await self._layer.new_channel()
+                # One channel for ever: what is left in a group without a reader fills up.
+                if channel is None:
+                    channel = await self._layer.new_channel()
                 await self._layer.group_add(GROUP, channel)
                 self._joined.set()
                 while True:
