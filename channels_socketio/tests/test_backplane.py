@@ -1,0 +1,226 @@
+"""News between processes: in one process alone, over a real Redis, and over one that is down or does not answer."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+
+from channels_socketio.backplane import GROUP, OUTBOX_LIMIT, Backplane, news_message
+from channels_socketio.hub import Hub, Packets
+from channels_socketio.tests.party import eventually
+from channels_socketio.tests.processes import Hall, Redis
+from channels_socketio.tests.wire import Dial, WireClient
+
+
+class Member:
+    """A process's hub and backplane, and what its clients got: in `/` the sockets `a` and `b`, in `/tea` `c`."""
+
+    def __init__(self, name: str, layer: BaseChannelLayer | None) -> None:
+        hub = Hub()
+        self.got: dict[str, list[Packets]] = {"a": [], "b": [], "c": []}
+        for client, room in {"a": "/", "b": "/", "c": "/tea"}.items():
+            hub.join(room, f"{name}{client}", self._deliver(client))
+        self.backplane = Backplane(hub, layer, name)
+
+    def _deliver(self, client: str) -> Any:
+        def deliver(packets: Packets, size: int, volatile: bool = False) -> None:
+            assert size == sum(map(len, packets))
+            self.got[client].append(packets)
+
+        return deliver
+
+    def say(self, *packets: str | bytes, room: str = "/", skip: tuple[str, ...] = ()) -> None:
+        """Publish to the clients of all processes."""
+        self.backplane.publish(room, packets, sum(map(len, packets)), skip)
+
+
+def redis_layer(url: str) -> Any:
+    """Return a channel layer of its own, as each process has one."""
+    return RedisPubSubChannelLayer(hosts=[url])
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis server for the tests of this module."""
+    server = Redis(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def members(redis: Redis) -> list[Member]:
+    """Two processes' ends of the backplane."""
+    pair = [Member(name, redis_layer(redis.url)) for name in ("one", "two")]
+    for member in pair:
+        await member.backplane.start()
+    return pair
+
+
+@pytest.mark.parametrize("layer", [None, InMemoryChannelLayer()], ids=["none", "memory"])
+async def test_without_a_layer_that_crosses_processes_nothing_is_started(layer: BaseChannelLayer | None) -> None:
+    tasks = asyncio.all_tasks()
+    member = Member("one", layer)
+    await member.backplane.start()
+    member.say("4hello")
+    assert member.got == {"a": [("4hello",)], "b": [("4hello",)], "c": []}
+    assert asyncio.all_tasks() == tasks
+    assert not member.backplane.crosses_processes
+
+
+async def test_news_reach_every_process_once_and_the_own_clients_at_once(members: list[Member]) -> None:
+    one, two = members
+    one.say("4text", b"\x00\xff", room="/")
+    one.say("4tea ☕", room="/tea")
+    assert one.got == {"a": [("4text", b"\x00\xff")], "b": [("4text", b"\x00\xff")], "c": [("4tea ☕",)]}
+    await eventually(lambda: two.got == one.got, "the other process heard it")
+    two.say("4back")
+    await eventually(lambda: one.got["a"][1:] == [("4back",)], "the first process heard the answer")
+    assert one.got == two.got
+
+
+async def test_news_of_one_process_keep_their_order(members: list[Member]) -> None:
+    one, two = members
+    for number in range(1000):
+        one.say(f"4{number}")
+        if number % 70 == 0:
+            await asyncio.sleep(0)
+    await eventually(lambda: len(two.got["a"]) == 1000, "all news have come")
+    assert two.got["a"] == two.got["b"] == one.got["a"] == [(f"4{number}",) for number in range(1000)]
+    assert one.backplane.dropped == 0
+
+
+async def test_who_is_skipped_is_skipped_everywhere(members: list[Member]) -> None:
+    one, two = members
+    one.say("4first", skip=("onea", "twob"))
+    one.say("4second")
+    await eventually(lambda: two.got["b"] == [("4second",)], "the news have come")
+    assert two.got["a"] == one.got["b"] == [("4first",), ("4second",)]
+    assert one.got["a"] == [("4second",)]
+
+
+async def test_news_of_another_version_are_logged_and_cost_nothing_else(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer, one = redis_layer(redis.url), Member("one", redis_layer(redis.url))
+    two = Member("two", layer)
+    await one.backplane.start()
+    await two.backplane.start()
+    await layer.group_send(GROUP, news_message("newer", [["/", ["4x"]]]))
+    one.say("4next")
+    await eventually(lambda: two.got["a"] == [("4next",)], "news flow again")
+    assert "Listening to the channel layer failed" in caplog.text
+    assert len(layer.channels) == 1
+
+
+def test_two_event_loops_hear_each_other(redis: Redis) -> None:
+    heard: list[dict[str, list[Packets]]] = []
+
+    async def live(name: str, loops: list[asyncio.AbstractEventLoop]) -> None:
+        member = Member(name, redis_layer(redis.url))
+        await member.backplane.start()
+        loops.append(asyncio.get_running_loop())
+        await eventually(lambda: len(loops) == 2, "both loops listen")
+        member.say(f"4from {name}")
+        await eventually(lambda: len(member.got["a"]) == 2, "the news of both have come")
+        heard.append(member.got)
+
+    async def both() -> None:
+        loops: list[asyncio.AbstractEventLoop] = []
+        first = asyncio.create_task(live("one", loops))
+        await asyncio.to_thread(asyncio.run, live("two", loops))
+        await first
+
+    asyncio.run(both())
+    assert [sorted(got["a"]) for got in heard] == [[("4from one",), ("4from two",)]] * 2
+
+
+async def test_what_the_layer_cannot_take_is_dropped_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    member = Member("one", redis_layer("redis://127.0.0.1:1/0"))
+    for _ in range(OUTBOX_LIMIT):
+        member.say("4x")
+    assert member.backplane.dropped == 0
+    member.say("4one too many")
+    assert member.backplane.dropped == 1
+    assert "1 news for other processes dropped (1 so far): the channel layer does not keep up" in caplog.text
+    assert len(member.got["a"]) == OUTBOX_LIMIT + 1
+
+
+async def test_a_layer_that_does_not_answer_keeps_nobody_waiting_for_long(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        member = Member("one", redis_layer(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"))
+        async with asyncio.timeout(4):
+            await member.backplane.start()
+        async with asyncio.timeout(0.1):
+            await member.backplane.start()  # only the first one waits
+        member.say("4local")
+        assert member.got["a"] == [("4local",)]
+    assert "expected the channel layer to answer within" in caplog.text
+
+
+async def test_a_layer_that_is_down_at_the_start_is_joined_when_it_comes_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Redis(tmp_path)
+    one, two = (Member(name, redis_layer(server.url)) for name in ("one", "two"))
+    async with asyncio.timeout(5):
+        await asyncio.gather(one.backplane.start(), two.backplane.start())
+    one.say("4alone")
+    assert one.got["a"] == [("4alone",)]
+    server.start()
+    try:
+
+        def heard() -> bool:
+            one.say("4again")
+            return ("4again",) in two.got["a"]
+
+        await eventually(heard, "news flow", 30)
+    finally:
+        server.stop()
+
+
+# Real processes
+
+
+async def hear(client: WireClient, wanted: list[Any]) -> None:
+    """Receive until the event `wanted` comes."""
+    while await client.receive_event() != wanted:
+        pass
+
+
+async def test_processes_hear_each_other_go_on_alone_without_redis_and_find_together_again(
+    tmp_path: Path, dial: Dial
+) -> None:
+    redis = Redis(tmp_path).start()
+    env = {"REDIS_URL": redis.url}
+    try:
+        with Hall(tmp_path, "daphne", {}, env) as first, Hall(tmp_path, "uvicorn", {}, env) as second:
+            a, b = await dial(first.ws_url), await dial(first.ws_url)
+            other = await dial(second.ws_url)
+            await a.emit("say", "together")
+            for client in (a, b, other):
+                assert await client.receive_event() == ["said", "together"]
+            redis.stop()
+            for number in range(10):
+                await a.emit("say", "alone", number)
+                for client in (a, b):
+                    assert await client.receive_event() == ["said", "alone", number]
+            redis.start()
+            hearing = asyncio.create_task(hear(other, ["said", "again"]))
+            async with asyncio.timeout(30):
+                while not hearing.done():
+                    await a.emit("say", "again")
+                    await a.receive_event()
+                    await asyncio.wait([hearing], timeout=0.05)
+            await hearing
+            newcomer = await dial(second.ws_url)
+            await a.emit("say", json.dumps({"to": newcomer.sid}))
+            await hear(newcomer, ["said", json.dumps({"to": newcomer.sid})])
+            await hear(other, ["said", json.dumps({"to": newcomer.sid})])
+    finally:
+        redis.stop()
