@@ -54,6 +54,7 @@ def assign(session: SessionStore, highest: int = HIGHEST_NAME) -> None:
     visitor and name together, or nothing. Raises NoFreeNameError.
     """
     session.get("name")  # a key without a live row is forgotten here
+    highest = widest_needed(highest)  # counted before the lock, which others may wait for
     with transaction.atomic():
         row = session.lock()
         if row is None and session.session_key is not None:
@@ -68,11 +69,10 @@ def assign(session: SessionStore, highest: int = HIGHEST_NAME) -> None:
 
 
 def new_visitor(highest: int = HIGHEST_NAME) -> Visitor:
-    """Return a new visitor under a free number; `highest` is the end of the narrowest range.
+    """Return a new visitor under a free number of 0..`highest`, or of a wider range if those are rare.
 
     Must be called in a transaction that also saves the login session. Raises NoFreeNameError.
     """
-    highest = widest_needed(highest)
     for _ in range(WIDENINGS):
         for number in free_numbers(highest):
             try:

@@ -18,6 +18,7 @@ transaction, which Django has in threads only, and one implementation cannot dif
 itself.
 """
 
+import logging
 import re
 from typing import Any
 
@@ -29,6 +30,8 @@ from django.utils.crypto import get_random_string
 
 from chat.database import in_thread
 from chat.models import LoginSession, Visitor
+
+logger = logging.getLogger(__name__)
 
 WELL_FORMED = re.compile(r"[a-z0-9]{32}")
 
@@ -62,6 +65,8 @@ class SessionStore(DatabaseStore):
         """Return the data in `row`, {} when it is not what was written there."""
         data = self.decode(row.session_data)
         if owners(data) != (row.visitor_id, row.user_id):
+            if data:  # otherwise the signature was wrong, and Django has said so
+                logger.warning("Login session %s: expected the data saved with the row, got others", row.pk)
             return {}
         if row.visitor is not None:
             data["name"] = row.visitor.name
@@ -69,6 +74,8 @@ class SessionStore(DatabaseStore):
 
     def lock(self) -> LoginSession | None:
         """Return the row under the key, expired or not, locked to the end of the transaction."""
+        if self.session_key is None:
+            return None
         rows = LoginSession.objects.select_for_update(of=("self",)).select_related("visitor")
         return rows.filter(session_key=self.session_key).first()
 

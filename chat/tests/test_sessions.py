@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.core.management import call_command
 from django.db import IntegrityError
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -280,16 +281,17 @@ def test_data_that_was_changed_counts_as_empty(call: Call) -> None:
     row = row_of(session)
     row.session_data = ("x" if row.session_data[0] != "x" else "y") + row.session_data[1:]
     row.save()
-    assert call(SessionStore(session.session_key), "get", "name") is None
+    assert list(call(SessionStore(session.session_key), "items")) == []
 
 
-def test_data_of_another_row_counts_as_empty(call: Call) -> None:
+def test_data_of_another_row_counts_as_empty(call: Call, caplog: pytest.LogCaptureFixture) -> None:
     """Its signature is right, but it names a visitor who is not this row's."""
     mine, other = holder(1), holder(2)
     row = row_of(mine)
     row.session_data = row_of(other).session_data
     row.save()
     assert call(SessionStore(mine.session_key), "get", "visitor") is None
+    assert caplog.messages == [f"Login session {row.pk}: expected the data saved with the row, got others"]
 
 
 def test_a_user_in_the_data_alone_counts_as_empty(call: Call) -> None:
@@ -325,3 +327,10 @@ def test_clearing_removes_the_expired_and_visitors_without_a_login_session(call:
     call(SessionStore, "clear_expired")
     assert LoginSession.objects.get() == row_of(live)
     assert Visitor.objects.get().name == 1
+
+
+def test_clearsessions_clears_them_as_well() -> None:
+    holder(1, expires_in=timedelta(seconds=-1))
+    call_command("clearsessions")
+    assert not LoginSession.objects.exists()
+    assert not Visitor.objects.exists()
