@@ -18,9 +18,9 @@ from channels_socketio.tests.processes import Process, free_port, require, requi
 if importlib.util.find_spec("playwright") is None and os.environ.get("CI") != "true":
     pytest.skip("needs Playwright; script/test installs it", allow_module_level=True)
 
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Error, Page, WebSocket, sync_playwright
 
-__all__ = ["SERVERS", "Browser", "Error", "NodeServer", "Tab", "chromium", "new_tab", "running"]
+__all__ = ["SERVERS", "Error", "NodeServer", "Page", "Tab", "chromium", "new_tab", "running"]
 
 PROGRAMS = Path(__file__).parent / "node"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -35,6 +35,10 @@ HARNESS = """{
     for (const event of events) target.on(event, (...args) => notes.push([event, ...args]));
     return notes;
   };
+  // Makes ArrayBuffers, and only them, visible from outside.
+  window.show = (value) => JSON.parse(JSON.stringify(value, (key, part) => {
+    return part instanceof ArrayBuffer ? {bytes: [...new Uint8Array(part)]} : part;
+  }));
   const {setTimeout} = window; // as it is now: a case may replace it
   window.within = (seconds, promise) => Promise.race([promise, new Promise((resolve, reject) => {
     setTimeout(reject, seconds * 1000, new Error(`waited ${seconds} s in vain`));
@@ -69,37 +73,50 @@ class NodeServer:
 
 
 class Tab:
-    """A page of a server, with the client loaded."""
+    """A page of a server, loaded anew, with the client in it. `errors` has what nobody caught."""
 
-    def __init__(self, browser: Browser, url: str) -> None:
-        self.page = browser.new_page()
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
         self.errors: list[str] = []
         self.websockets: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(error.message))
-        self.page.on("websocket", lambda websocket: self.websockets.append(websocket.url))
-        self.page.add_init_script(HARNESS)
-        self.page.goto(url)
+        page.on("pageerror", self._note_error)
+        page.on("websocket", self._note_websocket)
+        page.goto(url)
+
+    def close(self) -> None:
+        """Leave the page, so that its sockets end, and note no more."""
+        self.page.goto("about:blank")
+        self.page.remove_listener("pageerror", self._note_error)
+        self.page.remove_listener("websocket", self._note_websocket)
 
     def run(self, body: str, argument: Any = None, seconds: float = 10) -> Any:
         """Run the body of an async function (of `arg`) in the page and return what it returns."""
         return self.page.evaluate(f"(arg) => within({seconds}, (async () => {{ {body} }})())", argument)
 
+    def _note_error(self, error: Error) -> None:
+        self.errors.append(error.message)
 
-def chromium() -> Iterator[Browser]:
-    """Run Chromium; the body of a fixture."""
+    def _note_websocket(self, websocket: WebSocket) -> None:
+        self.websockets.append(websocket.url)
+
+
+def chromium() -> Iterator[Page]:
+    """Run Chromium with one page, as a new one for each test takes long; the body of a fixture."""
     path = shutil.which("chromium")
     require(path is not None, "Chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
+        page = browser.new_page()
+        page.add_init_script(HARNESS)
+        yield page
         browser.close()
 
 
-def new_tab(browser: Browser, url: str) -> Iterator[Tab]:
-    """Open a page, and fail when it had an error; the body of a fixture."""
-    tab = Tab(browser, url)
+def new_tab(page: Page, url: str) -> Iterator[Tab]:
+    """Open a tab, and fail when it had an error; the body of a fixture."""
+    tab = Tab(page, url)
     yield tab
-    tab.page.close()
+    tab.close()
     assert tab.errors == []
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from channels_socketio.tests.processes import NODE_MODULES, ROOT, require_node
-from channels_socketio.tests.tab import SERVERS, Browser, Error, NodeServer, Tab, chromium, new_tab, running
+from channels_socketio.tests.tab import SERVERS, Error, NodeServer, Page, Tab, chromium, new_tab, running
 
 SHIM = ROOT / "channels_socketio/static/socket.io/socket.io.js"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
+def page() -> Iterator[Page]:
+    """One page of one Chromium for all tests of this module."""
     yield from chromium()
 
 
@@ -26,9 +26,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def tab(browser: Browser, server: NodeServer) -> Iterator[Tab]:
+def tab(page: Page, server: NodeServer) -> Iterator[Tab]:
     """A new page of the Socket.IO server; the test fails when the page had an error."""
-    yield from new_tab(browser, server.url)
+    yield from new_tab(page, server.url)
 
 
 def test_gzipped_it_stays_within_four_kibibytes() -> None:
@@ -155,6 +155,47 @@ def test_arguments_arrive_as_they_were_sent(tab: Tab) -> None:
             [nsp, arguments],
         )
         assert got == arguments
+
+
+BINARY = """
+  const bytes = new Uint8Array([0, 1, 2, 255]);
+  const views = [bytes, bytes.buffer, bytes.subarray(1, 3), new DataView(bytes.buffer, 3)];
+  const all = [...views, new Blob([bytes]), new Uint8Array()];
+"""
+ALL_BYTES = [[0, 1, 2, 255], [0, 1, 2, 255], [1, 2], [255], [0, 1, 2, 255], []]
+
+
+@pytest.mark.parametrize("nsp", ["/", "/custom"])
+def test_binary_arrives_as_array_buffers(tab: Tab, nsp: str) -> None:
+    """ArrayBuffers, views of them and Blobs, anywhere in the arguments, even when emitted offline."""
+    got = tab.run(
+        BINARY
+        + """
+      const socket = io(arg);
+      socket.emit('message', {list: all.slice(0, 3), deep: {er: [all[3]]}}, 'text', all[4]);
+      const offline = show(await next(socket, 'message-back'));
+      socket.emit('message', all[5]);
+      return [offline, show(await next(socket, 'message-back'))];
+    """,
+        nsp,
+    )
+    shown = [{"bytes": part} for part in ALL_BYTES]
+    assert got == [[{"list": shown[:3], "deep": {"er": [shown[3]]}}, "text", shown[4]], [shown[5]]]
+
+
+def test_binary_acks(tab: Tab) -> None:
+    """In both directions."""
+    got = tab.run(
+        BINARY
+        + """
+      const socket = io();
+      const answer = await socket.emitWithAck('message-with-ack', {all});
+      socket.on('question', (text, acknowledge) => acknowledge(all[2], text));
+      socket.emit('ask');
+      return show([answer, await next(socket, 'answered')]);
+    """
+    )
+    assert got == [{"all": [{"bytes": part} for part in ALL_BYTES]}, [{"bytes": [1, 2]}, "why?"]]
 
 
 def test_acks_from_the_server(tab: Tab) -> None:

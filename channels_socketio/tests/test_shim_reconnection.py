@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from channels_socketio.tests.processes import free_port
-from channels_socketio.tests.tab import SERVERS, Browser, NodeServer, Tab, chromium, new_tab, running
+from channels_socketio.tests.tab import SERVERS, NodeServer, Page, Tab, chromium, new_tab, running
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
+def page() -> Iterator[Page]:
+    """One page of one Chromium for all tests of this module."""
     yield from chromium()
 
 
@@ -21,9 +21,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def tab(browser: Browser, server: NodeServer) -> Iterator[Tab]:
+def tab(page: Page, server: NodeServer) -> Iterator[Tab]:
     """A new page of the Socket.IO server; the test fails when the page had an error."""
-    yield from new_tab(browser, server.url)
+    yield from new_tab(page, server.url)
 
 
 def test_the_client_disconnects(tab: Tab) -> None:
@@ -210,9 +210,9 @@ def test_connecting_while_waiting_does_not_cut_the_waiting_short(tab: Tab) -> No
     assert got == "waiting"
 
 
-def test_a_listener_that_throws_stops_nothing(browser: Browser, server: NodeServer) -> None:
+def test_a_listener_that_throws_stops_nothing(page: Page, server: NodeServer) -> None:
     """Other listeners run, the connection comes back, and the browser reports what was thrown."""
-    tab = Tab(browser, server.url)
+    tab = Tab(page, server.url)
     got = tab.run("""
       const socket = io(fast);
       socket.on('message-back', () => { throw new Error('my fault') });
@@ -225,5 +225,5 @@ def test_a_listener_that_throws_stops_nothing(browser: Browser, server: NodeServ
       return [value, socket.id !== id];
     """)
     assert got == [1, True]
-    tab.page.close()
+    tab.close()
     assert tab.errors == ["my fault", "my fault"]

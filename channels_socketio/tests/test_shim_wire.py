@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from channels_socketio.tests.processes import wait_until
-from channels_socketio.tests.tab import Browser, NodeServer, Tab, chromium, new_tab, running
+from channels_socketio.tests.tab import NodeServer, Page, Tab, chromium, new_tab, running
 
 WELCOME = '40{"sid":"x"}'
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
+def page() -> Iterator[Page]:
+    """One page of one Chromium for all tests of this module."""
     yield from chromium()
 
 
@@ -26,9 +26,9 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
 
 
 @pytest.fixture
-def tab(browser: Browser, wire: NodeServer) -> Iterator[Tab]:
+def tab(page: Page, wire: NodeServer) -> Iterator[Tab]:
     """A new page of that server; the test fails when the page had an error."""
-    yield from new_tab(browser, wire.url)
+    yield from new_tab(page, wire.url)
 
 
 class Script:
@@ -137,6 +137,12 @@ BAD_PACKETS = {
     "event with a reserved name": '42["disconnect"]',
     "event with attachments": '421-["a"]',
     "event with something before its data": '42a["a"]',
+    "binary event without a count": '45["a"]',
+    "binary event without a dash": '451["a"]',
+    "text while an attachment is due": ['451-["a",{"_placeholder":true,"num":0}]', '42["a"]'],
+    "an attachment that is not due": {"hex": "00"},
+    "attachment out of range": ['451-["a",{"_placeholder":true,"num":1}]', {"hex": "00"}],
+    "attachment without a number": ['451-["a",{"_placeholder":true}]', {"hex": "00"}],
     "ack without data": "431",
     "ack that is no array": '431{"a":1}',
     "connect without a sid": "40/a,{}",
@@ -148,7 +154,7 @@ BAD_PACKETS = {
 
 
 @pytest.mark.parametrize("frame", BAD_PACKETS.values(), ids=BAD_PACKETS.keys())
-def test_a_bad_packet_ends_the_connection(tab: Tab, script: Script, frame: str) -> None:
+def test_a_bad_packet_ends_the_connection(tab: Tab, script: Script, frame: Any) -> None:
     """With the reason `parse error`; the client comes back later."""
     got = tab.run(
         """
@@ -156,10 +162,47 @@ def test_a_bad_packet_ends_the_connection(tab: Tab, script: Script, frame: str) 
       const [reason] = await next(socket, 'disconnect');
       return [reason, socket.active];
     """,
-        script.options({"40": [WELCOME, frame]}),
+        script.options({"40": [WELCOME, *(frame if isinstance(frame, list) else [frame])]}),
     )
     assert got == ["parse error", True]
     script.hears("40", "closed")
+
+
+def test_binary_is_sent_as_attachments(tab: Tab, script: Script) -> None:
+    """In the order of their numbers, after the text that counts them."""
+    answers = {"40": [WELCOME, '427["ask"]']}
+    tab.run(
+        """
+      const socket = io(arg);
+      const [a, b] = [Uint8Array.of(1, 2), Uint8Array.of(3).buffer];
+      const [acknowledge] = await next(socket, 'ask');
+      acknowledge(b);
+      socket.emit('e', {a, list: [b]}, () => {});
+    """,
+        script.options(answers),
+    )
+    placeholders = [f'{{"_placeholder":true,"num":{number}}}' for number in range(2)]
+    event = f'452-0["e",{{"a":{placeholders[0]},"list":[{placeholders[1]}]}}]'
+    script.hears("40", f"461-7[{placeholders[0]}]", {"hex": "03"}, event, {"hex": "0102"}, {"hex": "03"})
+
+
+def test_attachments_are_put_in_their_places(tab: Tab, script: Script) -> None:
+    """By number; heartbeats may come in between; without attachments a placeholder is data like any other."""
+    placeholders = [f'{{"_placeholder":true,"num":{number}}}' for number in range(2)]
+    event = [f'452-["a",{placeholders[1]},{{"b":{placeholders[0]}}}]', {"hex": "01"}, "2", {"hex": "0203"}]
+    plain = ['450-["a",1]', f'42["a",{placeholders[0]}]', '42["last"]']
+    got = tab.run(
+        """
+      const socket = io(arg);
+      const notes = note(socket, 'a');
+      await next(socket, 'last');
+      return show(notes);
+    """,
+        script.options({"40": [WELCOME, *event, *plain]}),
+    )
+    first = ["a", {"bytes": [2, 3]}, {"b": {"bytes": [1]}}]
+    assert got == [first, ["a", 1], ["a", {"_placeholder": True, "num": 0}]]
+    script.hears("40", "3")
 
 
 @pytest.mark.parametrize("frame", ['42/unknown,["a"]', "41/unknown", '40/unknown,{"sid":"y"}', "439[]", '42["a"]'])
@@ -197,6 +240,21 @@ def test_events_before_connect_are_kept_until_then(tab: Tab, script: Script) -> 
     )
     assert got == [["early", 1], ["connect"]]
     script.hears("40", "433[true]")
+
+
+def test_events_before_connect_are_forgotten_with_the_connection(tab: Tab, script: Script) -> None:
+    """A server that can make up for lost events sends them again."""
+    got = tab.run(
+        """
+      let attempt = 0;
+      const socket = io({...fast, ...arg, auth: (callback) => callback({attempt: ++attempt})});
+      const notes = note(socket, 'early');
+      await next(socket, 'connect');
+      return [attempt, notes];
+    """,
+        script.options({'40{"attempt":1}': ['42["early"]', "1"], '40{"attempt":2}': [WELCOME]}),
+    )
+    assert got == [2, []]
 
 
 def test_connect_is_sent_once(tab: Tab, script: Script) -> None:

@@ -3,11 +3,11 @@
 var io = (() => {
   'use strict';
 
-  const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR] = [0, 1, 2, 3, 4];
+  const [CONNECT, DISCONNECT, EVENT, ACK] = [0, 1, 2, 3];
   const RESERVED = ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'];
 
-  /** Type, namespace, ack id, JSON. */
-  const PACKET = /^([0-4])(?:(\/[^,]*)(?:,|$))?(\d*)(.+)?$/s;
+  /** Type, number of attachments, namespace, ack id, JSON. */
+  const PACKET = /^(?:([0-4])|([56])(\d+)-)(?:(\/[^,]*)(?:,|$))?(\d*)(.+)?$/s;
 
   /** Whether the data fit, by packet type. */
   const VALID = [
@@ -18,19 +18,33 @@ var io = (() => {
     (data) => typeof data.message === 'string',
   ];
 
+  /** Returns the frames: text, then attachments. */
   function encode(type, nsp, data, id) {
-    return `4${type}${nsp === '/' ? '' : nsp + ','}${id ?? ''}${data === undefined ? '' : JSON.stringify(data)}`;
+    const attachments = [];
+    const json = JSON.stringify(data, (key, value) => {
+      if (!(value instanceof ArrayBuffer || ArrayBuffer.isView(value) || value instanceof Blob)) return value;
+      return { _placeholder: true, num: attachments.push(value) - 1 };
+    });
+    const head = attachments.length ? `${type + 3}${attachments.length}-` : type;
+    return [`4${head}${nsp === '/' ? '' : nsp + ','}${id ?? ''}${json ?? ''}`, ...attachments];
   }
 
-  /** Throws when the text is no valid packet. */
-  function decode(text) {
-    const [, type, nsp = '/', id, json] = PACKET.exec(text);
-    const data = json && JSON.parse(json);
+  /** Returns nothing while attachments are due; throws at what is no packet. */
+  function decode(text, ...attachments) {
+    const [, plain, binary, count, nsp = '/', id, json] = PACKET.exec(text);
+    if (attachments.length < +count) return;
+    const revive = (key, value) => {
+      if (!value?._placeholder) return value;
+      if (value.num in attachments) return attachments[value.num];
+      throw value;
+    };
+    const type = +(plain ?? +binary - 3);
+    const data = json && JSON.parse(json, count && revive);
     if (!VALID[type](data)) throw data;
-    return { type: +type, nsp, id, data };
+    return { type, nsp, id, data };
   }
 
-  /** Listeners run in microtasks: what they do, or throw, cannot upset the code that calls them. */
+  /** Listeners run in microtasks, so that what they do or throw upsets nothing here. */
   class Emitter {
     _listeners = [];
 
@@ -43,17 +57,19 @@ var io = (() => {
       return this.on(event, listener, true);
     }
 
-    /** Without a listener: all of the event; without an event: all. */
+    /** What is left out stands for all. */
     off(event, listener) {
-      const other = (entry) => entry.event !== event || (listener && entry.listener !== listener);
-      this._listeners = event === undefined ? [] : this._listeners.filter(other);
+      this._listeners = this._listeners.filter(
+        (entry) => (event ?? entry.event) !== entry.event || (listener ?? entry.listener) !== entry.listener,
+      );
       return this;
     }
 
     _fire(event, ...args) {
-      for (const { listener, once } of this._listeners.filter((entry) => entry.event === event)) {
-        if (once) this.off(event, listener);
-        queueMicrotask(() => listener.apply(this, args));
+      for (const entry of this._listeners) {
+        if (entry.event !== event) continue;
+        if (entry.once) this.off(event, entry.listener);
+        queueMicrotask(() => entry.listener.apply(this, args));
       }
     }
   }
@@ -65,59 +81,54 @@ var io = (() => {
     _state = 'closed';
     _attempts = 0;
 
-    constructor(origin, opts) {
+    constructor(uri, opts) {
       super();
-      this.opts = {
-        path: '/socket.io',
-        timeout: 20000,
-        autoConnect: true,
-        reconnection: true,
-        reconnectionAttempts: Infinity,
-        reconnectionDelay: 1000,
-        reconnectionDelayMax: 5000,
-        randomizationFactor: 0.5,
-        ...opts,
-      };
-      this.uri = origin.replace('http', 'ws') + this.opts.path.replace(/\/?$/, '/?EIO=4&transport=websocket&');
-    }
-
-    socket(nsp, opts) {
-      const socket = this.nsps.get(nsp) ?? new Socket(this, nsp, opts?.auth);
-      this.nsps.set(nsp, socket);
-      return this.opts.autoConnect ? socket.connect() : socket;
+      this.uri = uri;
+      this.opts = opts;
     }
 
     open() {
-      if (this._state === 'closed') this._dial();
-      return this;
-    }
-
-    _dial() {
-      const ws = new WebSocket(this.uri + new URLSearchParams(this.opts.query));
+      const { query, timeout = 20000 } = this.opts;
+      const ws = new WebSocket(`${this.uri}?EIO=4&transport=websocket&${new URLSearchParams(query)}`);
+      ws.binaryType = 'arraybuffer';
       ws.onmessage = (message) => this._receive(message.data);
       ws.onerror = () => this._end('transport error');
       ws.onclose = () => this._end('transport close');
       this._ws = ws;
+      this._frames = [];
       this._state = 'opening';
-      this._wait(this.opts.timeout, () => this._end('', 'timeout'));
+      this._wait(timeout, () => this._end('', 'timeout'));
     }
 
     /** One timer will do, as each state waits for one thing. */
-    _wait(milliseconds, then) {
+    _wait(ms, then) {
       clearTimeout(this._timer);
-      this._timer = setTimeout(then, milliseconds);
+      this._timer = setTimeout(then, ms);
     }
 
     _awaitPing() {
       this._wait(this._silence, () => this._end('ping timeout'));
     }
 
+    _send(frames) {
+      for (const frame of frames) this._ws.send(frame);
+    }
+
     _receive(frame) {
       try {
-        this._handle(frame[0], frame.slice(1));
+        if (typeof frame === 'string') this._handle(frame[0], frame.slice(1));
+        else this._collect(frame);
       } catch {
         this._end('parse error');
       }
+    }
+
+    _collect(frame) {
+      this._frames.push(frame);
+      const packet = decode(...this._frames);
+      if (!packet) return;
+      this._frames = [];
+      this.nsps.get(packet.nsp)?._receive(packet);
     }
 
     _handle(type, data) {
@@ -128,9 +139,8 @@ var io = (() => {
       } else if (type === '2') {
         this._ws.send('3');
         this._awaitPing();
-      } else if (type === '4') {
-        const packet = decode(data);
-        this.nsps.get(packet.nsp)?._receive(packet);
+      } else if (type === '4' && !this._frames.length) {
+        this._collect(data);
       } else if (type !== '6') {
         throw type;
       }
@@ -150,30 +160,32 @@ var io = (() => {
       return [...this.nsps.values()].filter((socket) => socket.active);
     }
 
-    /** Ends the connection, for this reason; or, with this message, the attempt to get one. */
+    /** Ends the connection (for this reason) or the attempt to get one (with this message). */
     _end(reason, message = 'websocket error') {
       const { _state: state, _attempts: attempts } = this;
+      const { reconnection = true, reconnectionAttempts = Infinity } = this.opts;
       const error = new Error(message);
       this._hangUp();
-      if (state === 'open') this._fire('close', reason);
-      else this._fire('error', error);
-      for (const socket of this._active()) {
-        if (state === 'open') socket._leave(reason);
-        else socket._fire('connect_error', error);
+      if (state === 'open') {
+        this._fire('close', reason);
+        for (const socket of this._active()) socket._leave(reason);
+      } else {
+        this._fire('error', error);
+        for (const socket of this._active()) socket._fire('connect_error', error);
       }
       if (attempts) this._fire('reconnect_error', error);
-      if (this.opts.reconnection && attempts < this.opts.reconnectionAttempts) this._retry(attempts);
+      if (reconnection && attempts < reconnectionAttempts) this._retry(attempts);
       else if (attempts) this._fire('reconnect_failed');
     }
 
     _retry(attempts) {
-      const { reconnectionDelay, reconnectionDelayMax, randomizationFactor } = this.opts;
-      const delay = reconnectionDelay * 2 ** attempts * (1 + randomizationFactor * (2 * Math.random() - 1));
+      const { reconnectionDelay = 1000, reconnectionDelayMax = 5000, randomizationFactor = 0.5 } = this.opts;
+      const jitter = 1 + randomizationFactor * (2 * Math.random() - 1);
       this._state = 'waiting';
-      this._wait(Math.min(delay, reconnectionDelayMax), () => {
+      this._wait(Math.min(reconnectionDelay * 2 ** attempts * jitter, reconnectionDelayMax), () => {
         this._attempts = attempts + 1;
         this._fire('reconnect_attempt', this._attempts);
-        queueMicrotask(() => this._state === 'waiting' && this._dial()); // unless a listener has disconnected
+        queueMicrotask(() => this._state === 'waiting' && this.open()); // unless a listener has disconnected
       });
     }
 
@@ -192,11 +204,10 @@ var io = (() => {
     id = undefined;
     connected = false;
     recovered = false;
-    /** Whether it is to be connected. */
+    /** Whether it shall be connected. */
     active = false;
-    /** Packets emitted while offline. */
+    /** What is emitted, and received, before CONNECT. */
     _outbox = new Map();
-    /** Events received before CONNECT. */
     _inbox = [];
     _acks = new Map();
     _count = 0;
@@ -216,8 +227,8 @@ var io = (() => {
     }
 
     /** The next emit's ack gets an error, or null, before the answer. */
-    timeout(milliseconds) {
-      this._flags.timeout = milliseconds;
+    timeout(ms) {
+      this._flags.timeout = ms;
       return this;
     }
 
@@ -225,7 +236,7 @@ var io = (() => {
       if (this.connected) return this;
       this.active = true;
       if (this.io._state === 'open') this._join();
-      this.io.open();
+      else if (this.io._state === 'closed') this.io.open();
       return this;
     }
 
@@ -239,29 +250,29 @@ var io = (() => {
 
     /** A function as the last argument gets the ack. */
     emit(event, ...args) {
-      const flags = this._flags;
+      const { volatile, timeout } = this._flags;
       const id = this._count++;
       const callback = typeof args.at(-1) === 'function' && args.pop();
       this._flags = {};
       if (RESERVED.includes(event)) throw new Error(`"${event}" is a reserved event name`);
       const packet = encode(EVENT, this.nsp, [event, ...args], callback ? id : undefined);
-      if (callback) this._expect(id, callback, flags);
-      if (this.connected && !(flags.volatile && this.io._ws.bufferedAmount)) this.io._ws.send(packet);
-      else if (!flags.volatile) this._outbox.set(id, packet);
+      if (callback) this._expect(id, callback, timeout);
+      if (this.connected && !(volatile && this.io._ws.bufferedAmount)) this.io._send(packet);
+      else if (!volatile) this._outbox.set(id, packet);
       return this;
     }
 
     emitWithAck(event, ...args) {
       return new Promise((resolve, reject) => {
-        this._flags = { timeout: undefined, ...this._flags };
+        this._flags.timeout ??= Infinity;
         this.emit(event, ...args, (error, answer) => (error ? reject(error) : resolve(answer)));
       });
     }
 
-    _expect(id, callback, flags) {
-      const settle = 'timeout' in flags ? callback : (error, ...answer) => error || callback(...answer);
+    _expect(id, callback, timeout) {
+      const settle = timeout === undefined ? (error, ...answer) => error || callback(...answer) : callback;
       const expire = () => this._settle(id, new Error('operation has timed out'));
-      this._acks.set(id, { settle, timer: flags.timeout >= 0 && setTimeout(expire, flags.timeout) });
+      this._acks.set(id, { settle, timer: timeout < Infinity && setTimeout(expire, timeout) });
     }
 
     _settle(id, error, ...answer) {
@@ -273,10 +284,10 @@ var io = (() => {
     }
 
     _send(type, data, id) {
-      this.io._ws.send(encode(type, this.nsp, data, id));
+      this.io._send(encode(type, this.nsp, data, id));
     }
 
-    /** Sends CONNECT, once on each WebSocket: servers take a second one for an offence. */
+    /** Sends CONNECT, but once: servers take a second one for an offence. */
     _join() {
       const ws = this.io._ws;
       const send = (auth) => {
@@ -304,15 +315,16 @@ var io = (() => {
         this._joined = undefined;
         this._quit();
         if (type === DISCONNECT) this._leave('io server disconnect');
-        else this._fire('connect_error', Object.assign(new Error(data.message), { data: data.data }));
+        else this._fire('connect_error', Object.assign(new Error(), data));
       }
     }
 
     _welcome({ sid }) {
       this.id = sid;
       this.connected = true;
-      for (const data of this._inbox.splice(0)) this._fire(...data);
-      for (const packet of this._outbox.values()) this.io._ws.send(packet);
+      for (const data of this._inbox) this._fire(...data);
+      for (const packet of this._outbox.values()) this.io._send(packet);
+      this._inbox = [];
       this._outbox.clear();
       this._fire('connect');
     }
@@ -324,7 +336,7 @@ var io = (() => {
       };
     }
 
-    /** Without any namespace that is to be connected the WebSocket closes. */
+    /** The last one closes the WebSocket. */
     _quit() {
       this.active = false;
       if (!this.io._active().length) this.io._hangUp();
@@ -333,6 +345,7 @@ var io = (() => {
     _leave(reason) {
       this.connected = false;
       this.id = this._joined = undefined;
+      this._inbox = [];
       this._fire('disconnect', reason);
       for (const id of this._acks.keys()) {
         if (!this._outbox.has(id)) this._settle(id, new Error('socket has been disconnected'));
@@ -346,11 +359,14 @@ var io = (() => {
   function connect(url, opts = {}) {
     if (typeof url !== 'string') return connect('', url ?? opts);
     const { origin, pathname, search } = new URL(url, location.origin);
-    const [nsp, key] = [decodeURI(pathname), origin + opts.path];
-    let manager = managers.get(key);
-    if (opts.forceNew || !manager || manager.nsps.has(nsp)) manager = new Manager(origin, { query: search, ...opts });
-    if (!opts.forceNew) managers.set(key, manager);
-    return manager.socket(nsp, opts);
+    const uri = origin.replace('http', 'ws') + (opts.path ?? '/socket.io').replace(/\/?$/, '/');
+    const nsp = decodeURI(pathname);
+    let manager = managers.get(uri);
+    if (opts.forceNew || !manager || manager.nsps.has(nsp)) manager = new Manager(uri, { query: search, ...opts });
+    if (!opts.forceNew) managers.set(uri, manager);
+    const socket = new Socket(manager, nsp, opts.auth);
+    manager.nsps.set(nsp, socket);
+    return opts.autoConnect === false ? socket : socket.connect();
   }
 
   connect.connect = connect;
