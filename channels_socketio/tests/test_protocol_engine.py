@@ -17,6 +17,7 @@ from channels_socketio.protocol.engine import (
     PongReceived,
 )
 from channels_socketio.protocol.engine_packets import Encoded
+from channels_socketio.protocol.framing import Framing
 from channels_socketio.protocol.reasons import Reason
 
 START = 100.0
@@ -112,6 +113,38 @@ def test_packets_become_the_same_events_read_one_by_one_or_at_once(
     assert one_by_one.data_to_send() == at_once.data_to_send() == []
     closed = any(isinstance(event, EngineClosed) for event in events)
     assert at_once.state is (EngineState.CLOSED if closed else EngineState.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("frame", "happened"),
+    [
+        ("4a", MessageReceived("a")),
+        (b"\x01", MessageReceived(b"\x01")),
+        ("bAQ==", MessageReceived(b"\x01")),
+        ("b", MessageReceived(b"")),
+        ("b" + "AAAA" * 5, failed("expected at most 12 bytes, got 15", Reason.PAYLOAD_TOO_LARGE)),
+        ("bA", failed("expected base64")),
+        ("a", failed("expected a packet type 0 to 6, got 'a'")),
+    ],
+)
+def test_a_websocket_frame_is_one_packet(frame: str | bytes, happened: EngineEvent) -> None:
+    engine = opened()
+    engine.receive_frame(frame, START)
+    assert engine.events_received() == [happened]
+
+
+def test_a_polling_body_is_split_or_closes_the_session() -> None:
+    engine = opened()
+    assert engine.split_body(b"4a\x1ebAQ==\x1e1", "text/plain") == ["4a", b"\x01", "1"]
+    assert engine.events_received() == []
+    assert engine.split_body(b"4a\x1ebA", "text/plain") == []
+    assert engine.events_received() == [failed("expected base64")]
+
+
+def test_the_framing_is_the_one_that_was_given() -> None:
+    framing = Framing(base64=True)
+    assert EngineProtocol("sid", OPTIONS, START, framing=framing).framing is framing
+    assert not EngineProtocol("sid", OPTIONS, START).framing.base64
 
 
 def test_messages_are_sent_in_order_empty_ones_too() -> None:
