@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.error import HTTPError
@@ -193,14 +193,6 @@ def test_whatever_the_cookie_header_holds_the_answer_is_a_quiet_refusal(
 
 
 # Real servers
-
-
-@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Site]]:
-    """The chat under each of the servers."""
-    running = Site(tmp_path_factory.mktemp("site"), request.param).start()
-    yield request.param, running
-    running.stop()
 
 
 REFUSED = [
