@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection
+from django.db import connection, connections
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.utils import timezone
@@ -269,6 +270,7 @@ async def test_under_asgi_it_is_the_same() -> None:
     assert (await client.get("/")).cookies["sessionid"].value == key
     assert "sessionid" not in (await client.get("/healthz")).cookies
     assert await Visitor.objects.acount() == 1
+    await sync_to_async(connections.close_all)()  # the thread's own, which nobody else would close
 
 
 def test_a_database_that_is_away_leaves_the_health_check_alone(client: Client, django_assert_num_queries: Any) -> None:
