@@ -1,6 +1,7 @@
 """Readiness: parts that refuse, parts that say nothing, and what asking leaves behind."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import connections
 from pytest_django import Settings
 
-from channels_socketio.tests.processes import free_port
+from channels_socketio.tests.processes import Redis, free_port
 from chat import health
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +42,22 @@ async def test_asking_leaves_no_channel_behind() -> None:
     assert isinstance(layer, InMemoryChannelLayer)
     await health.failures()
     assert layer.channels == {}
+
+
+async def test_asking_redis_leaves_no_subscription_behind(settings: Settings, tmp_path: Path) -> None:
+    redis = Redis(tmp_path).start()
+    settings.CHANNEL_LAYERS = {
+        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [redis.url]}}
+    }
+    layer: Any = get_channel_layer()
+    try:
+        assert await health.failures() == []
+        assert layer.channels == {}
+    finally:
+        await layer.flush()
+        redis.stop()
+    assert await health.failures() == ["channel layer"]
+    await layer.flush()
 
 
 async def test_a_database_that_cannot_be_opened(no_database: None, caplog: pytest.LogCaptureFixture) -> None:
