@@ -2,9 +2,14 @@
 
 Here the client pings, the server joins it to the main namespace by itself, and polling bodies count
 characters or bytes instead of separating packets.
+
+The two differ in one thing that no handshake tells: in a text body, 1.x takes each character for a byte of UTF-8, on
+the way in and out. What is sent is therefore JSON in ASCII, which both understand. What comes in is read as
+bytes if that gives UTF-8. The price: a 2.x client that polls cannot say "Ã¼", it becomes "ü".
 https://github.com/socketio/engine.io-protocol/tree/v3, https://github.com/socketio/socket.io-protocol/tree/v4
 """
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +25,8 @@ BINARY = "application/octet-stream"
 MESSAGE_BYTE = b"\x04"
 LENGTH = re.compile(r"([0-9]{1,10}):")
 LENGTH_END = 255
+JSON_START = re.compile(r'[\[{"]')
+NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 MAX_LENGTH_DIGITS = 10
 
 
@@ -44,7 +51,7 @@ class LegacyFraming(Framing):
         """Return a polling body, of bytes only when there is a binary packet that may be sent as such."""
         if not self.base64 and any(isinstance(packet, bytes) for packet in packets):
             return b"".join(_encode_bytes(packet) for packet in packets), BINARY
-        texts = [packet if isinstance(packet, str) else self.to_base64(packet) for packet in packets]
+        texts = [_to_ascii(packet) if isinstance(packet, str) else self.to_base64(packet) for packet in packets]
         return "".join(f"{_utf16_length(text)}:{text}" for text in texts).encode(), TEXT
 
     def decode_body(self, body: bytes, content_type: str) -> list[Encoded]:
@@ -125,6 +132,23 @@ def _utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
+def _to_ascii(packet: str) -> str:
+    """Return a packet with all characters of its JSON that are not ASCII escaped."""
+    start = None if packet.isascii() else JSON_START.search(packet)
+    if start is None:
+        return packet
+    head, data = packet[: start.start()], packet[start.start() :]
+    return head + NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], data)
+
+
+def _from_bytes_as_text(packet: str) -> str:
+    """Return a packet whose characters are the bytes of UTF-8 as what these say, any other as it is."""
+    try:
+        return packet if packet.isascii() else packet.encode("latin-1").decode()
+    except UnicodeError:
+        return packet
+
+
 def _encode_bytes(packet: Encoded) -> bytes:
     kind, data = (0, packet.encode()) if isinstance(packet, str) else (1, MESSAGE_BYTE + packet)
     digits = bytes(int(digit) for digit in str(len(data)))
@@ -160,7 +184,7 @@ def _decode_text(text: str, framing: Framing) -> list[Encoded]:
         end = start + int(found[1]) * 2
         if end > len(units):
             raise ProtocolError(f"expected {found[1]} characters, got {(len(units) - start) // 2}")
-        packets.append(framing.decode_frame(_from_utf16(units[start:end])))
+        packets.append(framing.decode_frame(_from_bytes_as_text(_from_utf16(units[start:end]))))
         start = end
     return packets
 

@@ -1,5 +1,8 @@
 """Clients 1.x and 2.x: bodies that count, a client that pings, a main namespace joined by itself."""
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +84,38 @@ def test_packets_and_polling_body_become_each_other(
     assert LegacyFraming(base64).decode_body(body, content_type) == packets
 
 
+@pytest.mark.parametrize(
+    ("packet", "body"),
+    [
+        ('42["ü 😀","\\u20ac"]', b'34:42["\\u00fc \\ud83d\\ude00","\\u20ac"]'),
+        ('42/ü,7{"ü":1}', '18:42/ü,7{"\\u00fc":1}'.encode()),
+        ('44"ü"', b'10:44"\\u00fc"'),
+    ],
+)
+def test_json_is_sent_in_ascii_which_1x_and_2x_clients_both_read(packet: str, body: bytes) -> None:
+    assert LegacyFraming().encode_body([packet]) == (body, TEXT)
+
+
+@pytest.mark.parametrize(
+    ("body", "packet"),
+    [
+        ('8:42["Ã¼"]', '42["ü"]'),  # 1.x
+        ('10:42["ð\x9f\x98\x80"]', '42["😀"]'),
+        ('7:42["ü"]', '42["ü"]'),  # 2.x
+        ('8:42["😀"]', '42["😀"]'),
+        ('9:42["Ã¼ü"]', '42["Ã¼ü"]'),
+        ('9:42["Ã¼€"]', '42["Ã¼€"]'),
+    ],
+)
+def test_text_of_1x_clients_whose_characters_are_bytes_is_told_from_that_of_2x(body: str, packet: str) -> None:
+    assert LegacyFraming().decode_body(body.encode(), TEXT) == [packet]
+
+
+def test_characters_of_a_body_of_bytes_are_what_they_are() -> None:
+    body = "42[Ã¼]".encode()
+    assert LegacyFraming().decode_body(b"\x00\x08\xff" + body, BINARY) == ["42[Ã¼]"]
+
+
 NO_LENGTH = "expected the length of a packet"
 NO_KIND = "expected the kind and length of a packet"
 
@@ -119,14 +154,21 @@ def test_a_bad_body_is_refused(body: bytes, content_type: str, error: str) -> No
     assert str(caught.value) == error
 
 
-TEXT_PACKETS = st.builds("{}{}".format, st.sampled_from("0123456"), st.text(st.characters(exclude_categories=["Cs"])))
+JSON_PACKETS = st.text(st.characters(exclude_categories=["Cs"])).map(
+    lambda text: f"42{json.dumps([text], ensure_ascii=False)}"
+)
 
 
-@given(st.lists(TEXT_PACKETS | st.binary()), st.booleans())
+def read(packets: list[Encoded]) -> list[Any]:
+    """Return what is in packets: bytes, and the values of the JSON."""
+    return [json.loads(packet[2:]) if isinstance(packet, str) else packet for packet in packets]
+
+
+@given(st.lists(JSON_PACKETS | st.binary()), st.booleans())
 @settings(deadline=None)
 def test_any_packets_survive_frames_and_bodies(packets: list[Encoded], base64: bool) -> None:
     framing = LegacyFraming(base64)
-    assert framing.decode_body(*framing.encode_body(packets)) == packets
+    assert read(framing.decode_body(*framing.encode_body(packets))) == read(packets)
     assert [framing.decode_frame(framing.encode_frame(packet)) for packet in packets] == packets
 
 
