@@ -51,6 +51,11 @@ PACKETS: list[tuple[str, list[bytes], Packet]] = [
         Packet(EVENT, "/admin", ["a", {"b": [b"\x01"]}, [[b"\x02"]]], 7),
     ),
     ('61-0[{"_placeholder":true,"num":0}]', [b"\xff"], Packet(ACK, "/", [b"\xff"], 0)),
+    (
+        '510-["a",' + ",".join(f'{{"_placeholder":true,"num":{number}}}' for number in range(10)) + "]",
+        [b"0"] * 10,
+        Packet(EVENT, "/", ["a", *[b"0"] * 10]),
+    ),
 ]
 
 

@@ -151,7 +151,8 @@ def test_the_first_packet_must_be_a_connect() -> None:
 
 
 def test_after_a_failure_nothing_happens_any_more() -> None:
-    protocol = joined("/")
+    """Not even at the deadlines that were pending."""
+    protocol = SocketIOProtocol(OPTIONS, START)
     protocol.receive_data("abc", START)
     assert len(protocol.events_received()) == 1
     protocol.receive_data('2["a"]', START)
