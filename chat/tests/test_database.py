@@ -1,7 +1,7 @@
 """Database work in a thread: no dead connection is kept, none in use is closed."""
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
@@ -26,7 +26,7 @@ def test_the_connection_of_a_transaction_is_left_open() -> None:
 @pytest.mark.django_db(transaction=True)
 async def test_an_idle_connection_is_closed() -> None:
     await in_thread(name_a_group)("tea")
-    assert await in_thread(lambda: connection.connection)() is None
+    assert await sync_to_async(lambda: connection.connection)() is None
 
 
 @pytest.mark.django_db(transaction=True)
@@ -37,4 +37,4 @@ async def test_a_connection_is_closed_after_an_error_too() -> None:
 
     with pytest.raises(LookupError):
         await in_thread(fail)()
-    assert await in_thread(lambda: connection.connection)() is None
+    assert await sync_to_async(lambda: connection.connection)() is None

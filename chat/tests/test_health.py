@@ -1,5 +1,6 @@
 """Readiness: parts that refuse, parts that say nothing, and what asking leaves behind."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ async def test_a_channel_layer_that_refuses_connections(settings: Settings, capl
 
 async def test_a_channel_layer_that_says_nothing(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.SilentLayer"}}
-    assert await health.failures(seconds=0.2) == ["channel layer"]
+    async with asyncio.timeout(5):
+        assert await health.failures(seconds=0.2) == ["channel layer"]
     assert caplog.messages == ["Not ready: channel layer: TimeoutError"]
 
 

@@ -46,6 +46,17 @@ def test_the_range_widens_when_half_of_it_is_held(held: range, highest: int) -> 
     assert names.widest_needed(10) == highest
 
 
+def test_a_visitor_gets_a_number_of_the_range_that_is_due() -> None:
+    for number in range(6):
+        holder(number)
+    given = set()
+    for _ in range(30):
+        with transaction.atomic():
+            given.add(visit(highest=10)["name"])
+            transaction.set_rollback(True)
+    assert max(given) > 10
+
+
 def test_numbers_beyond_a_range_do_not_count_for_it() -> None:
     for number in range(11, 31):
         holder(number)

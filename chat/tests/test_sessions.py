@@ -101,6 +101,8 @@ def test_the_expiry_is_a_day_away_and_moves_with_each_save(call: Call) -> None:
     call(again, "save")
     left = row_of(session).expire_date - timezone.now()
     assert timedelta(hours=23, minutes=59) < left <= timedelta(days=1)
+    assert again.row is not None
+    assert again.row.expire_date == row_of(session).expire_date
 
 
 def test_an_ended_session_is_not_brought_back_by_a_save(call: Call) -> None:
