@@ -21,6 +21,7 @@ class Parrot(SocketIOConsumer):
     @on("echo")
     async def echo(self, *args: Any) -> tuple[Any, ...]:
         await self.emit("before", *args)
+        await self.emit("between", *args)
         return args
 
     @on("bye")
@@ -64,8 +65,8 @@ async def test_call_returns_the_ack_and_keeps_what_came_before(connect: Connect,
     client = await connect(serve(Parrot), "/")
     for _ in range(2):
         assert await client.call("echo", *args) == (args[0] if args else None)
-    for _ in range(2):
-        assert await client.receive_event() == ["before", *args]
+    for event in ("before", "between") * 2:
+        assert await client.receive_event() == [event, *args]
 
 
 async def test_pings_are_answered_while_receiving(connect: Connect) -> None:
@@ -90,5 +91,6 @@ async def test_waiting_in_vain_for_an_event_fails(connect: Connect) -> None:
 async def test_packets_can_be_sent_as_they_are(connect: Connect) -> None:
     client = await connect(serve(Parrot), "/")
     await client.send_packet(Packet(PacketType.EVENT, "/", ["echo", b"x"], 7))
-    assert (await client.receive_packet()).data == ["before", b"x"]
+    for event in ("before", "between"):
+        assert (await client.receive_packet()).data == [event, b"x"]
     assert await client.receive_packet() == Packet(PacketType.ACK, "/", [b"x"], 7)

@@ -328,4 +328,4 @@ def test_none_of_this_left_an_error_in_the_servers_log(hall: Hall) -> None:
     """Belongs behind the others."""
     output = hall.process.output()
     assert "Traceback" not in output
-    assert " ERROR" not in output
+    assert "ERROR" not in output

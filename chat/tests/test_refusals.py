@@ -208,7 +208,7 @@ REFUSED = [
 def is_quiet(site: Site) -> bool:
     """Return whether nothing went wrong on the server."""
     output = site.process.output()
-    return "Traceback" not in output and " ERROR" not in output
+    return "Traceback" not in output and "ERROR" not in output
 
 
 @pytest.mark.parametrize(
