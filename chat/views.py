@@ -4,7 +4,6 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
-from django.views.decorators.vary import vary_on_cookie
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chat import health
@@ -15,7 +14,6 @@ from chat.rooms import LOBBY, namespace_of
 @page
 @require_safe
 @cache_control(no_store=True)
-@vary_on_cookie
 def room(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the page of one room."""
     return render(request, "chat/room.html", {"room": "" if slug == LOBBY else slug, "namespace": namespace_of(slug)})
