@@ -99,6 +99,19 @@ def test_a_delivery_may_bring_a_member_that_waits_for_the_next_publication() -> 
     assert hub.publish("/tea", PACKETS, 5) == 2
 
 
+def test_of_who_has_left_nothing_is_kept() -> None:
+    hub, boxes = filled({"/tea": "ab", "/milk": "b"})
+    for room, member in (("/tea", "a"), ("/tea", "a"), ("/milk", "a"), ("/empty", "b"), ("/tea", "nobody")):
+        hub.leave(room, member)
+    assert (hub.members("/tea"), hub.rooms("a")) == (["b"], [])
+    hub.leave("/tea", "b")
+    assert hub.publish("/tea", PACKETS, 5) == hub.publish("a", PACKETS, 5) == 0
+    hub.forget("b")
+    hub.forget("b")
+    assert (hub._members, hub._rooms, hub._delivers) == ({}, {}, {})
+    assert all(box.received == [] for box in boxes.values())
+
+
 def test_lists_of_members_and_rooms_are_copies() -> None:
     hub, _ = filled({"/tea": "ab"})
     hub.members("/tea").clear()
