@@ -31,7 +31,8 @@ class Deadlines:
         self._loop = loop
         self._entries: list[tuple[float, int, Watched]] = []
         self._numbers = itertools.count()
-        self._handle: asyncio.TimerHandle | None = None
+        self._handle: asyncio.Handle | None = None
+        self._due = math.inf  # uvloop's handles do not tell
 
     def watch(self, watched: Watched) -> None:
         """Note the deadline of `watched`; call it whenever that may have come nearer."""
@@ -45,9 +46,10 @@ class Deadlines:
     def _arm(self) -> None:
         when = self._entries[0][0]
         if self._handle is not None:
-            if self._handle.when() <= when:
+            if self._due <= when:
                 return
             self._handle.cancel()
+        self._due = when
         self._handle = self._loop.call_at(when, self._fire)
 
     def _fire(self) -> None:

@@ -63,6 +63,24 @@ class Patient:
             self.deadline = None if self.period is None else now + self.period
 
 
+class Impatient:
+    """Something with one deadline, which sets `called`."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline: float | None = deadline
+        self.watched_until = math.inf
+        self.called = asyncio.Event()
+
+    def next_deadline(self) -> float | None:
+        """Part of Watched."""
+        return self.deadline
+
+    def handle_timeout(self, now: float) -> None:
+        """Part of Watched."""
+        self.deadline = None
+        self.called.set()
+
+
 @pytest.fixture
 def loop() -> Iterator[SteppedLoop]:
     """A loop of the test's own."""
@@ -161,6 +179,17 @@ def test_handling_may_watch_another(loop: SteppedLoop, deadlines: Deadlines) -> 
     deadlines.watch(Starter(loop, 10))
     loop.advance(10)
     assert other.calls == [10]
+
+
+def test_on_uvloop_a_deadline_in_the_past_is_handled_and_others_may_follow() -> None:
+    """There a timer for the past is a handle that does not know its time."""
+    loop = pytest.importorskip("uvloop").new_event_loop()
+    late, later = Impatient(loop.time() - 1), Impatient(loop.time() + 0.01)
+    deadlines = Deadlines(loop)
+    deadlines.watch(late)
+    deadlines.watch(later)
+    loop.run_until_complete(asyncio.wait_for(asyncio.gather(late.called.wait(), later.called.wait()), 5))
+    loop.close()
 
 
 TIMES = st.integers(0, 20)
