@@ -183,13 +183,20 @@ def test_handling_may_watch_another(loop: SteppedLoop, deadlines: Deadlines) -> 
 
 def test_on_uvloop_a_deadline_in_the_past_is_handled_and_others_may_follow() -> None:
     """There a timer for the past is a handle that does not know its time."""
-    loop = pytest.importorskip("uvloop").new_event_loop()
-    late, later = Impatient(loop.time() - 1), Impatient(loop.time() + 0.01)
-    deadlines = Deadlines(loop)
-    deadlines.watch(late)
-    deadlines.watch(later)
-    loop.run_until_complete(asyncio.wait_for(asyncio.gather(late.called.wait(), later.called.wait()), 5))
-    loop.close()
+    uvloop = pytest.importorskip("uvloop")
+
+    async def wait() -> None:
+        loop = asyncio.get_running_loop()
+        late, later = Impatient(loop.time() - 1), Impatient(loop.time() + 0.01)
+        deadlines = Deadlines(loop)
+        deadlines.watch(late)
+        deadlines.watch(later)
+        async with asyncio.timeout(5):
+            await late.called.wait()
+            await later.called.wait()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(wait())
 
 
 TIMES = st.integers(0, 20)
