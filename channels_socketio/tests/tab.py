@@ -39,7 +39,18 @@ HARNESS = """{
   window.show = (value) => JSON.parse(JSON.stringify(value, (key, part) => {
     return part instanceof ArrayBuffer ? {bytes: [...new Uint8Array(part)]} : part;
   }));
-  const {setTimeout} = window; // as it is now: a case may replace it
+  const {setTimeout, clearTimeout} = window; // as they are now: a case may replace them
+  // From now on the timers that wait.
+  window.watchTimers = () => {
+    const timers = new Set();
+    window.setTimeout = (callback, delay) => {
+      const timer = setTimeout(() => { timers.delete(timer); callback(); }, delay);
+      timers.add(timer);
+      return timer;
+    };
+    window.clearTimeout = (timer) => { timers.delete(timer); clearTimeout(timer); };
+    return timers;
+  };
   window.within = (seconds, promise) => Promise.race([promise, new Promise((resolve, reject) => {
     setTimeout(reject, seconds * 1000, new Error(`waited ${seconds} s in vain`));
   })]);

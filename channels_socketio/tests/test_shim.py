@@ -84,7 +84,7 @@ def test_namespaces_share_one_connection(tab: Tab, server: NodeServer) -> None:
     """However the URL of the origin is written; `forceNew`, or a second socket of a namespace, gets its own."""
     got = tab.run(
         """
-      const sockets = [io('/custom'), io(), io(arg + '/refused')];
+      const sockets = [io('/custom'), io(), io(arg.replace('http', 'ws') + '/refused')];
       await Promise.all([next(sockets[0], 'connect'), next(sockets[1], 'connect'), next(sockets[2], 'connect_error')]);
       return [sockets.map((socket) => socket.nsp), sockets[0].id === sockets[1].id, sockets[0].io === sockets[2].io];
     """,
@@ -92,8 +92,14 @@ def test_namespaces_share_one_connection(tab: Tab, server: NodeServer) -> None:
     )
     assert got == [["/custom", "/", "/refused"], False, True]
     assert len(tab.websockets) == 1
-    tab.run("await next(io('/custom', {forceNew: true}), 'connect'); await next(io('/'), 'connect')")
-    assert len(tab.websockets) == 3
+    got = tab.run("""
+      const sockets = [io('/custom', {forceNew: true}), io('/'), io('/'), io('/other')];
+      await Promise.all(sockets.slice(0, 3).map((socket) => next(socket, 'connect')));
+      const managers = sockets.map((socket) => socket.io);
+      return [new Set(managers).size, managers[2] === managers[3]];
+    """)
+    assert got == [3, True]
+    assert len(tab.websockets) == 4
 
 
 @pytest.mark.parametrize(
@@ -111,12 +117,26 @@ def test_auth_reaches_the_server(tab: Tab, nsp: str, auth: str, arrives: dict[st
     assert tab.run(f"return await next(io(arg, {{auth: {auth}}}), 'auth')", nsp) == [arrives]
 
 
+def test_auth_is_asked_for_each_connection(tab: Tab) -> None:
+    """And not when the page connects what is connected."""
+    got = tab.run("""
+      let calls = 0;
+      const socket = io({...fast, auth: (callback) => callback({calls: ++calls})});
+      await next(socket, 'connect');
+      socket.connect();
+      await socket.emitWithAck('message-with-ack');
+      socket.emit('drop');
+      return await next(socket, 'auth');
+    """)
+    assert got == [{"calls": 2}]
+
+
 @pytest.mark.parametrize(
     ("nsp", "message", "data"),
     [("/refused", "Room is full.", {"code": "full"}), ("/unknown", "Invalid namespace", None)],
 )
 def test_a_refused_namespace_does_not_come_back(tab: Tab, nsp: str, message: str, data: Any) -> None:
-    """`connect_error` is an Error with the server's message and data; the other namespaces go on."""
+    """An Error brings the server's message and data; the page may try again; the other namespaces go on."""
     got = tab.run(
         """
       const socket = io();
@@ -124,6 +144,7 @@ def test_a_refused_namespace_does_not_come_back(tab: Tab, nsp: str, message: str
       const [error] = await next(refused, 'connect_error');
       const {active, connected} = refused;
       const answer = await socket.emitWithAck('message-with-ack', 'on');
+      await next(refused.connect(), 'connect_error');
       return [error instanceof Error, error.message, error.data, active, connected, answer];
     """,
         nsp,

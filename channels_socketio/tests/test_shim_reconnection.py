@@ -93,6 +93,21 @@ def test_a_lost_connection_comes_back(tab: Tab) -> None:
     assert len(tab.websockets) == 2
 
 
+def test_after_a_connection_attempts_are_counted_anew(tab: Tab) -> None:
+    """A connection that was lost once does not wait longer the second time."""
+    notes = tab.run("""
+      const socket = io(fast);
+      const notes = note(socket.io, 'reconnect_attempt', 'reconnect');
+      await next(socket, 'connect');
+      for (const again of [1, 2]) {
+        socket.emit('drop');
+        await next(socket, 'connect');
+      }
+      return notes;
+    """)
+    assert notes == [["reconnect_attempt", 1], ["reconnect", 1]] * 2
+
+
 def test_acks_that_a_disconnect_cuts_off(tab: Tab) -> None:
     """Promises and timed callbacks fail, plain callbacks are dropped, what was not sent yet is sent later."""
     got = tab.run("""
@@ -158,16 +173,62 @@ def test_attempts_are_numbered_and_may_be_limited(tab: Tab) -> None:
 
 
 def test_reconnection_may_be_off(tab: Tab) -> None:
-    """A lost connection stays lost."""
-    got = tab.run("""
+    """A lost connection stays lost, and a failed attempt is the only one."""
+    got = tab.run(
+        """
       const socket = io({...fast, reconnection: false});
-      const delays = [];
       await next(socket, 'connect');
-      window.setTimeout = (callback, delay) => delays.push(delay);
+      const timers = watchTimers();
       socket.emit('drop');
-      return [await next(socket, 'disconnect'), delays];
+      const gone = await next(socket, 'disconnect');
+      const failing = io(arg, {...fast, reconnection: false});
+      const notes = note(failing.io, 'reconnect_failed');
+      await next(failing, 'connect_error');
+      return [gone, timers.size, notes];
+    """,
+        f"http://127.0.0.1:{free_port()}",
+    )
+    assert got == [["transport close"], 0, []]
+
+
+def test_a_disconnected_client_waits_for_nothing(tab: Tab) -> None:
+    """No timer is left: not of the connection, not of acks, not of the next attempt, not even inside its event."""
+    got = tab.run(
+        """
+      const timers = watchTimers();
+      const socket = io({...fast, forceNew: true});
+      await socket.timeout(60000).emitWithAck('message-with-ack');
+      const sizes = [timers.size];
+      socket.disconnect();
+      sizes.push(timers.size);
+      const waiting = io(arg, {...fast, forceNew: true});
+      await next(waiting, 'connect_error');
+      sizes.push(timers.size);
+      waiting.disconnect();
+      sizes.push(timers.size);
+      const attempting = io(arg, {...fast, forceNew: true});
+      attempting.io.on('reconnect_attempt', () => attempting.disconnect());
+      await next(attempting.io, 'reconnect_attempt');
+      await new Promise((resolve) => queueMicrotask(resolve));
+      return [...sizes, timers.size];
+    """,
+        f"http://127.0.0.1:{free_port()}",
+    )
+    assert got == [1, 0, 1, 0, 0]
+
+
+def test_auth_for_a_lost_connection_is_not_sent_on_the_next(tab: Tab) -> None:
+    """That one has asked for its own."""
+    got = tab.run("""
+      const [socket, callbacks] = [io(fast), []];
+      const other = io('/custom', {auth: (callback) => callbacks.push(callback)});
+      await next(socket, 'connect');
+      socket.emit('drop');
+      await next(socket, 'connect');
+      callbacks.forEach((callback, number) => callback({number}));
+      return await next(other, 'auth');
     """)
-    assert got == [["transport close"], []]
+    assert got == [{"number": 1}]
 
 
 def test_waiting_doubles_up_to_its_limit(tab: Tab) -> None:

@@ -145,6 +145,7 @@ BAD_PACKETS = {
     "attachment without a number": ['451-["a",{"_placeholder":true}]', {"hex": "00"}],
     "ack without data": "431",
     "ack that is no array": '431{"a":1}',
+    "ack that is text": '431"abc"',
     "connect without a sid": "40/a,{}",
     "connect without data": "40/a,",
     "disconnect with data": "41[]",
@@ -257,6 +258,20 @@ def test_events_before_connect_are_forgotten_with_the_connection(tab: Tab, scrip
     assert got == [2, []]
 
 
+def test_what_was_emitted_before_connect_outlives_the_connection(tab: Tab, script: Script) -> None:
+    """It has not been sent yet, so its ack may still come."""
+    answers = {'40{"attempt":1}': ["1"], '40{"attempt":2}': [WELCOME], '420["a"]': ["430[5]"]}
+    got = tab.run(
+        """
+      let attempt = 0;
+      const socket = io({...fast, ...arg, auth: (callback) => callback({attempt: ++attempt})});
+      return [await socket.emitWithAck('a'), attempt];
+    """,
+        script.options(answers),
+    )
+    assert got == [5, 2]
+
+
 def test_connect_is_sent_once(tab: Tab, script: Script) -> None:
     """However often the page asks, and even if it changes its mind meanwhile: a second one would be an offence."""
     got = tab.run(
@@ -276,7 +291,7 @@ def test_connect_is_sent_once(tab: Tab, script: Script) -> None:
 
 
 def test_a_namespace_left_before_the_answer_is_left(tab: Tab, script: Script) -> None:
-    """The server hears so when it has answered, and the page hears nothing."""
+    """The server hears so when it has answered, and the page hears nothing; it may come back then."""
     notes = tab.run(
         """
       const socket = io(arg);
@@ -285,12 +300,13 @@ def test_a_namespace_left_before_the_answer_is_left(tab: Tab, script: Script) ->
       await next(socket.io, 'open');
       late.disconnect();
       await next(socket, 'connect');
+      late.connect();
       return notes;
     """,
         script.options({"40/late,": ['40/late,{"sid":"y"}', '42/late,["a"]', WELCOME]}),
     )
     assert notes == []
-    script.hears("40", "40/late,", "41/late,")
+    script.hears("40", "40/late,", "41/late,", "40/late,")
 
 
 def test_auth_that_comes_too_late_is_not_sent(tab: Tab, script: Script) -> None:
