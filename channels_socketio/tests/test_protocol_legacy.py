@@ -301,6 +301,9 @@ def test_answers_carry_no_id_and_refusals_are_bare_texts() -> None:
     protocol.refuse("/", {"message": "No cookie transmitted.", "data": {"code": "no cookie"}})
     protocol.accept("/room", "id")
     assert protocol.data_to_send() == ['4"No cookie transmitted."', "0/room,"]
+    protocol.events_received()
+    protocol.receive_data("0", START)
+    assert protocol.events_received() == [ConnectRequested("/", {})]  # the refused may ask again
 
 
 def test_answering_what_was_not_asked_is_this_sides_mistake() -> None:
