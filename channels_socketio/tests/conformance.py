@@ -1,0 +1,134 @@
+"""A server that the public test suites of both protocols can be run against; it needs no database and no login.
+
+python -m channels_socketio.tests.conformance 127.0.0.1:3000 [--server daphne|uvicorn]
+
+Socket.IO is at /socket.io/, Engine.IO alone, where every message comes back, at /engine.io/.
+"""
+
+import argparse
+import math
+import os
+import sys
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+django.setup()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the settings)
+from django.urls import re_path  # noqa: E402
+
+from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
+from channels_socketio.origin import cors_headers, preflight_headers, with_headers  # noqa: E402
+from channels_socketio.protocol.socketio import Message, SocketIOOptions, SocketIOProtocol  # noqa: E402
+from channels_socketio.server import SocketIOServer  # noqa: E402
+
+OPTIONS: dict[str, Any] = {
+    "PING_INTERVAL": 0.3,
+    "PING_TIMEOUT": 0.2,
+    "MAX_PAYLOAD": 1_000_000,
+    "CONNECT_TIMEOUT": 1.0,
+    "LEGACY_CLIENTS": True,
+}
+
+
+class Conformance(SocketIOConsumer):
+    """What the suites of Socket.IO ask for."""
+
+    namespaces = ["/", "/custom"]
+
+    async def connect(self, auth: dict[str, Any]) -> None:
+        await self.emit("auth", auth)
+
+    @on("message")
+    async def message(self, *args: Any) -> None:
+        await self.emit("message-back", *args)
+
+    @on("message-with-ack")
+    async def message_with_ack(self, *args: Any) -> tuple[Any, ...]:
+        return args
+
+
+class EchoProtocol(SocketIOProtocol):
+    """In Socket.IO's place: sends every engine message back and never times out."""
+
+    def __init__(self, options: SocketIOOptions) -> None:
+        super().__init__(options, now=math.inf)
+        self._echoes: list[Message] = []
+
+    def receive_data(self, data: Message, now: float) -> None:
+        """Take one engine message."""
+        self._echoes.append(data)
+
+    def data_to_send(self) -> list[Message]:
+        """Return the engine messages to send, in order."""
+        echoes, self._echoes = self._echoes, []
+        return echoes
+
+
+class EchoServer(SocketIOServer):
+    """Engine.IO alone."""
+
+    def new_protocol(self, legacy: bool, now: float) -> SocketIOProtocol:
+        """Return what stands inside a new engine session."""
+        return EchoProtocol(self.options.socketio)
+
+
+class AnyOrigin:
+    """ASGI middleware: pages of every site may read the answers."""
+
+    def __init__(self, application: Any) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the request on, or answer a preflight."""
+        origin = dict(scope["headers"]).get(b"origin", b"").decode("latin-1")
+        if not origin or scope["type"] == "websocket":
+            await self.application(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await send({"type": "http.response.start", "status": 204, "headers": preflight_headers(origin)})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self.application(scope, receive, with_headers(send, cors_headers(origin)))
+
+
+async def admit(scope: Any) -> None:
+    """Admit whoever comes."""
+
+
+route: Any = re_path  # the type stubs know Django's views only
+servers = {
+    r"^socket\.io/?$": SocketIOServer([Conformance], admit, OPTIONS),
+    r"^engine\.io/?$": EchoServer([], admit, OPTIONS),
+}
+application = ProtocolTypeRouter(
+    {
+        "http": URLRouter([route(path, AnyOrigin(server.polling())) for path, server in servers.items()]),
+        "websocket": URLRouter([route(path, server.websocket()) for path, server in servers.items()]),
+    }
+)
+
+
+def command(host: str, port: str, server: str) -> list[str]:
+    """Return the command that serves `application`."""
+    arguments = {
+        "daphne": f"daphne --verbosity 0 -b {host} -p {port}",
+        "uvicorn": f"uvicorn --log-level warning --ws websockets-sansio --host {host} --port {port}",
+    }[server]
+    return [sys.executable, "-m", *arguments.split(), "channels_socketio.tests.conformance:application"]
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m channels_socketio.tests.conformance")
+    parser.add_argument("bind", nargs="?", default="127.0.0.1:3000", metavar="HOST:PORT")
+    parser.add_argument("--server", choices=["daphne", "uvicorn"], default="uvicorn")
+    options = parser.parse_args()
+    host, _, port = options.bind.rpartition(":")
+    arguments = command(host or "127.0.0.1", port, options.server)
+    os.execv(arguments[0], arguments)
+
+
+if __name__ == "__main__":
+    main()
