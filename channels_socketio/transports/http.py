@@ -93,14 +93,16 @@ class PollingEndpoint(AsyncConsumer):
             if not ready.done() and not await self._wait(ready):
                 transport.connection.close(Reason.TRANSPORT_CLOSE, "the client gave up its poll")
                 return
+            if not ready.result():
+                raise HandshakeError(Fault.BAD_REQUEST)
             packets = transport.take()
         finally:
             transport.let_go()
         await self._respond_packets(transport.connection, packets)
 
-    async def _wait(self, ready: "asyncio.Future[None]") -> bool:
+    async def _wait(self, ready: "asyncio.Future[bool]") -> bool:
         """Wait for `ready`; return False when the client goes away before."""
-        gone = asyncio.ensure_future(self._client_gone())
+        gone: asyncio.Future[Any] = asyncio.ensure_future(self._client_gone())
         try:
             await asyncio.wait({ready, gone}, return_when=asyncio.FIRST_COMPLETED)
         finally:

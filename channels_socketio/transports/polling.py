@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from ..connection import Connection
 
 FAREWELL_SECONDS = 30.0  # that a client has to fetch the close packet
-GONE = {Reason.TRANSPORT_CLOSE, Reason.PING_TIMEOUT}  # reasons after which nobody comes to fetch one
+# Reasons after which nobody comes to fetch one, and those that a client hears of by the status 400 of its request.
+NO_FAREWELL = {
+    Reason.TRANSPORT_CLOSE,
+    Reason.TRANSPORT_ERROR,
+    Reason.PING_TIMEOUT,
+    Reason.PARSE_ERROR,
+    Reason.PAYLOAD_TOO_LARGE,
+}
+RELEASE_SECONDS = 0.1  # from a probe to the end of the poll that is held
 
 
 class PollingTransport:
@@ -30,7 +38,7 @@ class PollingTransport:
         self._runtime = runtime
         self._sid = ""
         self._packets: list[Encoded] = []
-        self._poll: asyncio.Future[None] | None = None
+        self._poll: asyncio.Future[bool] | None = None
         self._probed = False
         self._closed = False
         self._resumed = asyncio.Event()
@@ -63,7 +71,7 @@ class PollingTransport:
         self._closed = True
         self.resume()
         self._release()
-        if held or reason in GONE:
+        if held or reason in NO_FAREWELL:
             self._forget()
         else:
             self._runtime.loop.call_later(FAREWELL_SECONDS, self._forget)
@@ -78,11 +86,13 @@ class PollingTransport:
             self._resumed.clear()
             await self._resumed.wait()
 
-    def hold(self) -> "asyncio.Future[None]":
-        """Hold a poll: the result is there as soon as `take` has something for it."""
+    def hold(self) -> "asyncio.Future[bool]":
+        """Hold a poll: the result is True as soon as `take` has something for it, False once an upgrade overtook it."""
         self._poll = self._runtime.loop.create_future()
-        if self._packets or self._probed or self._closed:
-            self._poll.set_result(None)
+        if self._packets or self._closed:
+            self._release()
+        elif self._probed:
+            self._release_soon(self._poll)
         return self._poll
 
     def let_go(self) -> None:
@@ -97,9 +107,14 @@ class PollingTransport:
         return packets
 
     def probe(self) -> None:
-        """A candidate has probed: end the poll that is held, and each one that still comes, at once."""
+        """A candidate has probed: end the poll that is held, and each one that still comes, soon.
+
+        Not at once: the frame that completes the upgrade may be here already, and then a poll that was sent behind it must
+        not be answered as if it had come before.
+        """
         self._probed = True
-        self._release()
+        if self._poll is not None:
+            self._release_soon(self._poll)
 
     def fail_candidate(self) -> None:
         """The candidate failed: go on as before."""
@@ -109,12 +124,21 @@ class PollingTransport:
         """End this transport for the candidate's sake; return what was not fetched."""
         packets, self._packets = self._packets, []
         self._forget()
-        self.probe()
+        self._release(in_time=False)
         return packets
 
-    def _release(self) -> None:
-        if self._poll is not None and not self._poll.done():
-            self._poll.set_result(None)
+    def _release(self, in_time: bool = True) -> None:
+        if self._poll is not None:
+            release(self._poll, in_time)
+
+    def _release_soon(self, poll: "asyncio.Future[bool]") -> None:
+        self._runtime.loop.call_later(RELEASE_SECONDS, release, poll)
 
     def _forget(self) -> None:
         self._runtime.polling.pop(self._sid, None)
+
+
+def release(poll: "asyncio.Future[bool]", in_time: bool = True) -> None:
+    """End a poll that is held."""
+    if not poll.done():
+        poll.set_result(in_time)
