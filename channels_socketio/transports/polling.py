@@ -1,6 +1,7 @@
 """The long-polling transport: what waits for the next poll of one client."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,21 +27,24 @@ RELEASE_SECONDS = 0.1  # from a probe to the end of the poll that is held
 class PollingTransport:
     """The packets of one client until it fetches them; the connection's budget bounds them.
 
-    `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over.
+    `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over. `limit` is the
+    number of packets that one poll may fetch.
     """
 
     upgrades = ("websocket",)
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, limit: int = sys.maxsize) -> None:
         self.connection: Connection
         self.posting = False
         self.candidate = False
         self._runtime = runtime
+        self._limit = limit
         self._sid = ""
         self._packets: list[Encoded] = []
         self._poll: asyncio.Future[bool] | None = None
         self._probed = False
         self._closed = False
+        self._farewell = str(EngineType.NOOP)
         self._resumed = asyncio.Event()
 
     @property
@@ -64,14 +68,16 @@ class PollingTransport:
         self._release()
 
     def close(self, reason: Reason) -> None:
-        """Let the client know by the poll that is held, or by the next one if it may still come."""
-        held = self.polling
-        farewell = EngineType.NOOP if reason is Reason.TRANSPORT_CLOSE else EngineType.CLOSE
-        self._packets.append(str(farewell))
+        """Let the client know by the poll that is held, or by the next one if it may still come.
+
+        What waits goes before, in a poll of its own: a close packet beside it would overtake it in JavaScript clients.
+        """
+        if reason is not Reason.TRANSPORT_CLOSE:
+            self._farewell = str(EngineType.CLOSE)
         self._closed = True
         self.resume()
         self._release()
-        if held or reason in NO_FAREWELL:
+        if reason in NO_FAREWELL or (self.polling and not self._packets):
             self._forget()
         else:
             self._runtime.loop.call_later(FAREWELL_SECONDS, self._forget)
@@ -101,16 +107,19 @@ class PollingTransport:
 
     def take(self) -> list[Encoded]:
         """Return the packets for a poll: a noop if it only had to end."""
-        packets, self._packets = self._packets or [str(EngineType.NOOP)], []
+        packets = self._packets[: self._limit]
+        del self._packets[: self._limit]
+        if packets:
+            return packets
         if self._closed:
             self._forget()
-        return packets
+        return [self._farewell]
 
     def probe(self) -> None:
         """A candidate has probed: end the poll that is held, and each one that still comes, soon.
 
-        Not at once: the frame that completes the upgrade may be here already, and then a poll that was sent behind it must
-        not be answered as if it had come before.
+        Not at once: the frame that completes the upgrade may be here already, and then a poll that was sent behind it
+        must not be answered as if it had come before.
         """
         self._probed = True
         if self._poll is not None:
