@@ -99,10 +99,9 @@ class SocketIOConsumer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.handlers = dict(cls.handlers)
-        for function in vars(cls).values():
-            if (event := getattr(function, "__dict__", {}).get(EVENT_KEY)) is not None:
-                cls.handlers[event] = Handler.from_function(event, function)
+        cls.handlers = {
+            event: Handler.from_function(event, getattr(cls, name)) for name, event in marked_methods(cls).items()
+        }
 
     def __init__(self, socket: "Socket") -> None:
         self.socket = socket
@@ -189,3 +188,16 @@ class SocketIOConsumer:
     async def close(self) -> None:
         """Disconnect this socket from its namespace; official clients do not come back by themselves."""
         self.socket.disconnect()
+
+
+def marked_methods(consumer_class: type) -> dict[str, str]:
+    """Return the event of each method that `on` marked, in the class or any of its bases, by the method's name.
+
+    A method that overrides a marked one need not be marked again.
+    """
+    return {
+        name: function.__dict__[EVENT_KEY]
+        for base in reversed(consumer_class.__mro__)
+        for name, function in vars(base).items()
+        if EVENT_KEY in getattr(function, "__dict__", {})
+    }

@@ -54,7 +54,13 @@ class Deadlines:
 
     def _fire(self) -> None:
         self._handle = None
-        now = self._loop.time()
+        try:
+            self._handle_due(self._loop.time())
+        finally:
+            if self._entries:
+                self._arm()
+
+    def _handle_due(self, now: float) -> None:
         while self._entries and self._entries[0][0] <= now:
             when, _, watched = heapq.heappop(self._entries)
             if watched.watched_until != when:
@@ -62,5 +68,3 @@ class Deadlines:
             watched.watched_until = math.inf
             watched.handle_timeout(now)
             self.watch(watched)
-        if self._entries:
-            self._arm()

@@ -145,6 +145,19 @@ def test_a_subclass_inherits_the_table_adds_to_it_and_replaces_rows() -> None:
     assert "sing" not in Room.handlers
 
 
+def test_handlers_come_from_all_bases_and_an_override_needs_no_mark() -> None:
+    class Singing:
+        @on("sing")
+        async def sing(self) -> None: ...
+
+    class Choir(Room, Singing):
+        async def say(self, text: str, loudly: bool) -> None: ...  # type: ignore[override]
+
+    assert Choir.handlers["sing"].function is Singing.sing
+    assert Choir.handlers["say"].function is Choir.say
+    assert Choir.handlers["say"].required == 2
+
+
 def test_event_names_may_be_anything_a_client_can_send() -> None:
     class Odd(SocketIOConsumer):
         @on("send chat")
