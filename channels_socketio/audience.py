@@ -1,7 +1,8 @@
 """What the hub calls the groups of sockets that an event can be addressed to.
 
-The whole namespace goes by its own name and one socket by its id; the others have a mark that no
-namespace from the wire can have, because patterns do not match it.
+The whole namespace goes by its own name, which begins with a slash, and one socket by its id. The others
+are their kind, namespace and name, separated by commas, which a namespace from the wire cannot have: so
+nobody gets into a group by asking for a namespace of its name.
 """
 
 import hashlib
@@ -11,17 +12,17 @@ from typing import Any
 
 def room_key(namespace: str, room: str | None) -> str:
     """Return the hub's name of a room inside `namespace`; None is the namespace itself."""
-    return namespace if room is None else f"{namespace}#room:{room}"
+    return namespace if room is None else f"room,{namespace},{room}"
 
 
 def login_session_key(namespace: str, session_key: str) -> str:
     """Return the hub's name of a login session's sockets in `namespace`: hashed, for the key is a credential."""
-    return f"{namespace}#session:{hashlib.sha256(session_key.encode()).hexdigest()[:32]}"
+    return f"session,{namespace},{hashlib.sha256(session_key.encode()).hexdigest()[:32]}"
 
 
 def user_key(namespace: str, user: Any) -> str:
     """Return the hub's name of a user's sockets in `namespace`; `user` is a model instance or a primary key."""
-    return f"{namespace}#user:{getattr(user, 'pk', user)}"
+    return f"user,{namespace},{getattr(user, 'pk', user)}"
 
 
 def skip_keys(namespace: str, skip: Collection[str]) -> list[str]:

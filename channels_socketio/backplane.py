@@ -18,7 +18,8 @@ from typing import Any
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
-from .hub import Hub, Packets
+from .hub import Hub
+from .protocol.parcel import Parcel
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ JOIN_SECONDS = 2.0  # that the first clients of a process wait for the layer
 class Backplane:
     """Publishes to the clients of all processes. One per event loop."""
 
-    def __init__(self, hub: Hub, layer: BaseChannelLayer | None, process: str) -> None:
+    def __init__(self, hub: Hub[Parcel], layer: BaseChannelLayer | None, process: str) -> None:
         self._hub = hub
         self._layer = layer
         self._process = process
@@ -41,6 +42,7 @@ class Backplane:
         self._joined = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
+        self._dropping = False
 
     @property
     def crosses_processes(self) -> bool:
@@ -62,17 +64,15 @@ class Backplane:
             )
             self._joined.set()
 
-    def publish(
-        self, room: str, packets: Packets, size: int, skip: Collection[str] = (), volatile: bool = False
-    ) -> None:
-        """Deliver `packets` to everybody in `room` of every process; the arguments are those of `Hub.publish`."""
-        self._hub.publish(room, packets, size, skip, volatile)
+    def publish(self, room: str, parcel: Parcel, skip: Collection[str] = (), volatile: bool = False) -> None:
+        """Deliver `parcel` to everybody in `room` of every process, as `Hub.publish` does, or `Hub.offer`."""
+        self._publish_here(room, parcel, skip, volatile)
         if not self.crosses_processes:
             return
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._drop(1, "the channel layer does not keep up")
             return
-        self._outbox.append([room, list(packets), size, list(skip), volatile])
+        self._outbox.append(news_item(room, parcel, skip, volatile))
         self._outbox_filled.set()
 
     async def _send(self) -> None:
@@ -86,6 +86,8 @@ class Backplane:
                 await self._layer.group_send(GROUP, news_message(self._process, items))
             except Exception as error:
                 self._drop(len(items), f"the channel layer failed: {type(error).__name__}: {error}")
+            else:
+                self._recover()
 
     async def _listen(self) -> None:
         assert self._layer is not None  # noqa: S101  (for the type checker)
@@ -99,8 +101,9 @@ class Backplane:
                 self._joined.set()
                 while True:
                     self._receive(await self._layer.receive(channel))
-            except Exception:
-                logger.exception("Listening to the channel layer failed; trying again in %g s.", RETRY_SECONDS)
+            except Exception as error:
+                name = type(error).__name__
+                logger.error("Listening to the layer failed, again in %g s: %s: %s", RETRY_SECONDS, name, error)
                 self._joined.set()
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -108,11 +111,21 @@ class Backplane:
         if message["process"] == self._process:
             return
         for room, packets, size, skip, volatile in message["items"]:
-            self._hub.publish(room, tuple(packets), size, skip, volatile)
+            self._publish_here(room, Parcel(packets, size), skip, volatile)
+
+    def _publish_here(self, room: str, parcel: Parcel, skip: Collection[str], volatile: bool) -> None:
+        (self._hub.offer if volatile else self._hub.publish)(room, parcel, skip)
 
     def _drop(self, count: int, why: str) -> None:
         self.dropped += count
-        logger.error("%d news for other processes dropped (%d so far): %s", count, self.dropped, why)
+        if not self._dropping:
+            self._dropping = True
+            logger.error("News for other processes are being dropped: %s", why)
+
+    def _recover(self) -> None:
+        if self._dropping:
+            self._dropping = False
+            logger.warning("News reach other processes again; %d were dropped so far.", self.dropped)
 
 
 def crosses_processes(layer: BaseChannelLayer | None) -> bool:
@@ -120,6 +133,21 @@ def crosses_processes(layer: BaseChannelLayer | None) -> bool:
     return layer is not None and not isinstance(layer, InMemoryChannelLayer)
 
 
+async def send_alone(
+    layer: BaseChannelLayer | None, room: str, parcel: Parcel, skip: Collection[str], volatile: bool
+) -> bool:
+    """Publish from a process without clients; return False when `layer` does not reach any other."""
+    if layer is None or not crosses_processes(layer):
+        return False
+    await layer.group_send(GROUP, news_message("", [news_item(room, parcel, skip, volatile)]))
+    return True
+
+
+def news_item(room: str, parcel: Parcel, skip: Collection[str], volatile: bool) -> list[Any]:
+    """Return the arguments of `Backplane.publish` as the layer carries them."""
+    return [room, list(parcel.packets), parcel.size, list(skip), volatile]
+
+
 def news_message(process: str, items: list[list[Any]]) -> dict[str, Any]:
-    """Return the layer message of `items`, each the arguments of `Hub.publish` as a list."""
+    """Return the layer message of news items."""
     return {"type": "socketio.news", "process": process, "items": items}

@@ -1,7 +1,7 @@
 """The driver of one client: feeds both protocols, dispatches what comes out, writes what they have.
 
-After any input: feed, dispatch, flush. `write` is the one function that sends to a client, whether the
-packets are the client's own or the hub's.
+After any input: feed, dispatch, flush. `deliver` is the one function that sends to a client: its own
+packets come there by way of the hub, which keeps them in order with what is published.
 """
 
 import hashlib
@@ -10,10 +10,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .hub import Packets
-from .protocol.broadcast import measure
 from .protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
 from .protocol.engine_packets import Encoded
+from .protocol.parcel import Parcel, pack
 from .protocol.reasons import Reason
 from .protocol.socketio import (
     AckReceived,
@@ -55,6 +54,8 @@ class Connection:
         self.sockets: dict[str, Socket] = {}
         self.watched_until = math.inf
         self.close_reason: Reason | None = None
+        self._budget = server.options.queue_budget
+        self._probe_at = self._budget // 2
         self._unconfirmed = 0
         self._unconfirmed_at_ping: int | None = None
         self._backlog = 0
@@ -78,6 +79,7 @@ class Connection:
         """Send the handshake and start the clock."""
         self.runtime.connections[self.engine.sid] = self
         self._pump(self.runtime.now())
+        self.runtime.hub.flush()  # the handshake waits for nobody
 
     def receive(self, packet: Encoded) -> None:
         """Take one encoded engine packet from the client."""
@@ -100,7 +102,7 @@ class Connection:
     def upgrade(self, transport: Transport, packets: Sequence[Encoded]) -> None:
         """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
         self.transport = transport
-        transport.send_packets(packets)
+        transport.send_parcel(pack(packets))
         self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
         self.runtime.deadlines.watch(self)
 
@@ -109,6 +111,7 @@ class Connection:
         if self.closed:
             return
         self.flush()
+        self.runtime.hub.flush()
         self.close_reason = reason
         self.engine.close(reason)
         self.protocol.close(reason)
@@ -124,23 +127,25 @@ class Connection:
         for message in self.protocol.data_to_send():
             self.engine.send_message(message)
         if packets := self.engine.data_to_send():
-            self.write(packets, measure(packets))
+            self.runtime.hub.send(self, pack(packets))
 
-    def write(self, packets: Packets | Sequence[Encoded], size: int, volatile: bool = False) -> None:
-        """Send encoded packets of `size` bytes, in order; closes a client that does not keep up.
-
-        Volatile ones are dropped instead of waiting.
-        """
-        if self.closed or (volatile and not self.transport.ready):
+    def deliver(self, parcel: Parcel) -> None:
+        """Send a parcel; closes a client that does not keep up. Part of the hub's contract."""
+        if self.close_reason is not None:
             return
-        budget = self.server.options.queue_budget
-        if self._unconfirmed > budget:
+        unconfirmed = self._unconfirmed
+        if unconfirmed > self._budget:
             self._give_up()
             return
-        self._unconfirmed += size
-        self.transport.send_packets(packets)
-        if self._unconfirmed > budget // 2 and not self.engine.ping_sent:
+        self._unconfirmed = unconfirmed + parcel.size
+        self.transport.send_parcel(parcel)
+        if self._unconfirmed > self._probe_at and not self.engine.ping_sent:
             self._probe()
+
+    def offer(self, parcel: Parcel) -> None:
+        """Send a parcel unless it would have to wait. Part of the hub's contract."""
+        if self.transport.ready:
+            self.deliver(parcel)
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` is due, as a loop time."""
@@ -241,6 +246,5 @@ class Connection:
             self._unconfirmed_at_ping = self._unconfirmed
 
     def _give_up(self) -> None:
-        budget = self.server.options.queue_budget
         self.engine.data_to_send()  # nothing more goes to a client that does not read
-        self.close(Reason.SLOW_CONSUMER, f"more than {budget} bytes unconfirmed")
+        self.close(Reason.SLOW_CONSUMER, f"more than {self._budget} bytes unconfirmed")

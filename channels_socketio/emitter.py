@@ -8,22 +8,31 @@ import asyncio
 import warnings
 from collections.abc import Collection
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
 from .audience import login_session_key, room_key, skip_keys, user_key
-from .backplane import GROUP, crosses_processes, news_message
+from .backplane import send_alone
 from .payloads import to_json
-from .protocol.broadcast import encode_broadcast
+from .protocol.parcel import Parcel, pack_event
 from .runtime import Runtime, runtimes
 
 NOBODY = (
     "The event {event!r} reaches nobody: no socket is served by this process, and the channel layer does not "
     "reach other processes. Configure one that does, for example channels_redis."
 )
+
+
+class News(NamedTuple):
+    """The arguments of `Backplane.publish`."""
+
+    target: str
+    parcel: Parcel
+    skip: list[str]
+    volatile: bool
 
 
 def emit(event: str, *args: Any, using: str | None = None, **target: Any) -> None:
@@ -58,8 +67,7 @@ def _prepare(
     user: Any = None,
     skip: Collection[str] = (),
     volatile: bool = False,
-) -> list[Any]:
-    """Return the arguments of `Hub.publish`."""
+) -> News:
     if sum(choice is not None for choice in (room, socket, login_session, user)) > 1:
         raise TypeError("expected at most one of room, socket, login_session and user")
     target = room_key(namespace, room)
@@ -69,16 +77,15 @@ def _prepare(
         target = login_session_key(namespace, login_session)
     elif user is not None:
         target = user_key(namespace, user)
-    packets, size = encode_broadcast(namespace, [event, *to_json(args)])
-    return [target, list(packets), size, skip_keys(namespace, skip), volatile]
+    return News(target, pack_event(namespace, [event, *to_json(args)]), skip_keys(namespace, skip), volatile)
 
 
-def _send(event: str, news: list[Any]) -> None:
+def _send(event: str, news: News) -> None:
     if not _hand_over(news):
         async_to_sync(_send_alone)(event, news)
 
 
-def _hand_over(news: list[Any]) -> bool:
+def _hand_over(news: News) -> bool:
     """Give news to the event loops of this process that serve sockets; return whether there is one.
 
     With a layer that crosses processes one of them is enough: it reaches the others as well.
@@ -91,9 +98,8 @@ def _hand_over(news: list[Any]) -> bool:
     return bool(serving)
 
 
-def _publish_in(runtime: Runtime, news: list[Any]) -> None:
-    target, packets, size, skip, volatile = news
-    publish = partial(runtime.backplane.publish, target, tuple(packets), size, skip, volatile)
+def _publish_in(runtime: Runtime, news: News) -> None:
+    publish = partial(runtime.backplane.publish, *news)
     try:
         inside = asyncio.get_running_loop() is runtime.loop
     except RuntimeError:
@@ -104,10 +110,7 @@ def _publish_in(runtime: Runtime, news: list[Any]) -> None:
         runtime.loop.call_soon_threadsafe(publish)
 
 
-async def _send_alone(event: str, news: list[Any]) -> None:
+async def _send_alone(event: str, news: News) -> None:
     """Send news from a process that serves no sockets."""
-    layer = get_channel_layer()
-    if layer is None or not crosses_processes(layer):
+    if not await send_alone(get_channel_layer(), *news):
         warnings.warn(NOBODY.format(event=event), RuntimeWarning, stacklevel=2)
-        return
-    await layer.group_send(GROUP, news_message("", [news]))

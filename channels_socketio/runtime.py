@@ -10,6 +10,7 @@ from channels.layers import get_channel_layer
 from .backplane import Backplane
 from .deadlines import Deadlines
 from .hub import Hub
+from .protocol.parcel import Parcel, join
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -24,7 +25,7 @@ class Runtime:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.hub = Hub()
+        self.hub: Hub[Parcel] = Hub(join, loop.call_soon)
         self.backplane = Backplane(self.hub, get_channel_layer(), new_id())
         self.deadlines = Deadlines(loop)
         self.connections: dict[str, Connection] = {}

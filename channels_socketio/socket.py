@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from .audience import audiences, room_key, skip_keys
 from .consumer import SocketIOConsumer
-from .hub import Packets
+from .hub import Hub
 from .payloads import to_json
-from .protocol.broadcast import encode_broadcast
+from .protocol.parcel import Parcel, pack_event
 from .refusal import Refused
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Socket:
         self.consumer = consumer_class(self)
         self._inbox: deque[Callable[[], Awaitable[None]]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._held: list[tuple[Packets, int]] = []
+        self._held: list[Parcel] = []
         self._rooms: set[str] = set()
         self._entered = False
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
@@ -55,6 +55,11 @@ class Socket:
     def scope(self) -> dict[str, Any]:
         """The ASGI scope of the connection's handshake."""
         return self.connection.scope
+
+    @property
+    def hub(self) -> Hub[Parcel]:
+        """The hub of this process."""
+        return self.connection.runtime.hub
 
     @property
     def connected(self) -> bool:
@@ -76,7 +81,7 @@ class Socket:
 
     def handle_end(self, reason: str) -> None:
         """The socket is gone: leave the rooms now, clean up after the events that are still waiting."""
-        self.connection.runtime.hub.forget(self.id)
+        self.hub.forget(self.id)
         self.connection.runtime.sockets.pop(self.id, None)
         for future in self._acks.values():
             if not future.done():
@@ -86,11 +91,15 @@ class Socket:
 
     def emit(self, event: str, args: Sequence[Any], volatile: bool = False) -> None:
         """Send an event to this client; it is held back until the connect is answered."""
-        packets, size = encode_broadcast(self.namespace, [event, *to_json(args)])
-        if self.connected:
-            self.deliver(packets, size, volatile)
-        elif not self._entered:
-            self._held.append((packets, size))
+        parcel = pack_event(self.namespace, [event, *to_json(args)])
+        if not self.connected:
+            if not self._entered:
+                self._held.append(parcel)
+        elif volatile:
+            self.hub.flush()
+            self.connection.offer(parcel)
+        else:
+            self.hub.send(self.connection, parcel)
 
     async def call(self, event: str, args: Sequence[Any], timeout: float) -> list[Any]:
         """Send an event and wait for its ack; see SocketIOConsumer.call."""
@@ -104,7 +113,7 @@ class Socket:
     ) -> dict[str, list[Any] | None]:
         """Call everybody in a room of this process; see SocketIOConsumer.call_all."""
         runtime = self.connection.runtime
-        called = [runtime.sockets[member] for member in runtime.hub.members(room_key(self.namespace, room))]
+        called = [runtime.sockets[member] for member in self.hub.members(room_key(self.namespace, room))]
         answers = await call_each(called, event, args, timeout)
         return {
             socket.id: None if answer.exception() else answer.result()
@@ -126,31 +135,27 @@ class Socket:
         self, event: str, args: Sequence[Any], room: str | None, skip: Collection[str], volatile: bool
     ) -> None:
         """Send an event to everybody in the namespace or in one of its rooms, encoded once."""
-        packets, size = encode_broadcast(self.namespace, [event, *to_json(args)])
+        parcel = pack_event(self.namespace, [event, *to_json(args)])
         target = room_key(self.namespace, room)
         keys = skip_keys(self.namespace, skip)
-        self.connection.runtime.backplane.publish(target, packets, size, keys, volatile)
+        self.connection.runtime.backplane.publish(target, parcel, keys, volatile)
 
     def join(self, room: str) -> None:
         """Enter a room of the namespace; before the connect is answered, as soon as it is."""
         if self.connected:
-            self.connection.runtime.hub.join(room_key(self.namespace, room), self.id, self.deliver)
+            self.hub.join(room_key(self.namespace, room), self.id, self.connection)
         elif not self._entered:
             self._rooms.add(room)
 
     def leave(self, room: str) -> None:
         """Leave a room of the namespace."""
         self._rooms.discard(room)
-        self.connection.runtime.hub.leave(room_key(self.namespace, room), self.id)
+        self.hub.leave(room_key(self.namespace, room), self.id)
 
     def disconnect(self) -> None:
         """Put the client out of the namespace."""
         if self.connected:
             self.connection.disconnect(self)
-
-    def deliver(self, packets: Packets, size: int, volatile: bool = False) -> None:
-        """Write what the hub has ready for this client."""
-        self.connection.write(packets, size, volatile)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         self._inbox.append(work)
@@ -184,8 +189,8 @@ class Socket:
         if not self.connection.accept(self):
             return
         held, self._held = self._held, []
-        for packets, size in held:
-            self.deliver(packets, size)
+        for parcel in held:
+            self.hub.send(self.connection, parcel)
         if self.connected:
             self._join_all()
 
@@ -193,7 +198,7 @@ class Socket:
         runtime = self.connection.runtime
         runtime.sockets[self.id] = self
         for room in (*audiences(self.namespace, self.scope), *(room_key(self.namespace, room) for room in self._rooms)):
-            runtime.hub.join(room, self.id, self.deliver)
+            self.hub.join(room, self.id, self.connection)
 
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:
         try:
@@ -245,10 +250,10 @@ async def call_each(
     if not sockets:
         return []
     ack_id = next(ack_ids)
-    packets, size = encode_broadcast(sockets[0].namespace, [event, *to_json(args)], ack_id)
+    parcel = pack_event(sockets[0].namespace, [event, *to_json(args)], ack_id)
     answers = [socket.expect_answer(ack_id) for socket in sockets]
     for socket in sockets:
-        socket.deliver(packets, size)
+        socket.hub.send(socket.connection, parcel)
     try:
         await asyncio.wait(answers, timeout=timeout)
     finally:

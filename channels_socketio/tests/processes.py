@@ -94,10 +94,15 @@ class Process:
 
 
 def server_command(server: str, port: int, application: str) -> list[str]:
-    """Return the command that serves `application` with `server`, which is `daphne` or `uvicorn`."""
+    """Return the command that serves `application` with `server`: `daphne`, `uvicorn`, or `frames`.
+
+    The last is uvicorn with ready frames, as `manage.py serve` has it.
+    """
+    uvicorn = f"uvicorn --host 127.0.0.1 --port {port} {application} --ws"
     arguments = {
         "daphne": f"daphne -b 127.0.0.1 -p {port} {application}",
-        "uvicorn": f"uvicorn --host 127.0.0.1 --port {port} --ws websockets-sansio {application}",
+        "uvicorn": f"{uvicorn} websockets-sansio",
+        "frames": f"{uvicorn} channels_socketio.servers.uvicorn_frames:FramesProtocol",
     }[server]
     return [sys.executable, "-m", *arguments.split()]
 

@@ -61,7 +61,13 @@ def test_the_protocol_needs_the_standard_library_only_and_neither_io_nor_clock_n
 
 @pytest.mark.parametrize(
     ("module", "known"),
-    [("hub", set()), ("deadlines", set()), ("backplane", {"hub"}), ("conf", {"protocol"}), ("testing", {"protocol"})],
+    [
+        ("hub", set()),
+        ("deadlines", set()),
+        ("backplane", {"hub", "protocol"}),
+        ("conf", {"protocol"}),
+        ("testing", {"protocol"}),
+    ],
 )
 def test_small_rooms_know_little_of_this_app(module: str, known: set[str]) -> None:
     path = modules(APP)[f"{APP}.{module}"]

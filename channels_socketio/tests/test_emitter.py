@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import transaction
 
+from channels_socketio.audience import login_session_key, room_key, user_key
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.emitter import aemit, emit
 from channels_socketio.testing import SocketIOCommunicator
@@ -178,3 +179,17 @@ async def test_a_broadcast_call_returns_each_answer_and_none_for_silence(connect
         for _ in range(2):  # the second answer to the same id is ignored
             await client.send_to(f'43{questions[0].id}["{answer}"]')
     assert await first.receive_event() == ["answers", {ids[0]: ["yes"], ids[1]: ["no"], ids[2]: None}]
+
+
+async def test_a_namespace_with_the_name_of_a_group_is_not_in_it(connect: Connect) -> None:
+    class Anywhere(SocketIOConsumer):
+        namespaces = ["/<path:anything>"]
+
+    groups = [room_key("/a", "tea"), login_session_key("/a", "key"), user_key("/a", 1)]
+    application = serve(Anywhere)
+    clients = [await connect(application, f"/{group}") for group in [name.replace(",", "#") for name in groups]]
+    for target in ({"room": "tea"}, {"login_session": "key"}, {"user": 1}):
+        await aemit("private", namespace="/a", **target)
+    assert not any(group.startswith("/") for group in groups)
+    for client in clients:
+        assert await client.receive_nothing()

@@ -1,35 +1,67 @@
 """Rooms and fan-out: by example, and against a model of plain sets."""
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Callable, Collection, Sequence
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from channels_socketio.hub import Hub, Packets
+from channels_socketio.hub import Hub
 
-PACKETS: Packets = ("42[]", b"\x01")
+Parcel = tuple[str, ...]
+NEWS: Parcel = ("news",)
 
 
-class Mailbox:
-    """A member's end: keeps what is delivered."""
+class Box:
+    """A target: keeps what is delivered, each parcel as it came."""
+
+    def __init__(self, busy: bool = False) -> None:
+        self.received: list[Parcel] = []
+        self.busy = busy
+
+    def deliver(self, parcel: Parcel) -> None:
+        """Take a parcel."""
+        self.received.append(parcel)
+
+    def offer(self, parcel: Parcel) -> None:
+        """Take a parcel unless busy."""
+        if not self.busy:
+            self.deliver(parcel)
+
+
+class Turns:
+    """The end of the loop's turn, when the test says so."""
 
     def __init__(self) -> None:
-        self.received: list[tuple[Packets, int, bool]] = []
+        self.due: list[Callable[[], None]] = []
 
-    def deliver(self, packets: Packets, size: int, volatile: bool) -> None:
-        """Take a delivery."""
-        self.received.append((packets, size, volatile))
+    def soon(self, call: Callable[[], None]) -> None:
+        """Have `call` called at the end of the turn."""
+        self.due.append(call)
+
+    def end(self) -> None:
+        """End the turn."""
+        due, self.due = self.due, []
+        for call in due:
+            call()
 
 
-def filled(rooms: dict[str, Collection[str]]) -> tuple[Hub, dict[str, Mailbox]]:
-    """Return a hub with the members of `rooms`, and their mailboxes."""
-    hub, boxes = Hub(), {member: Mailbox() for members in rooms.values() for member in members}
+def join(parcels: Sequence[Parcel]) -> Parcel:
+    """Make one parcel of several."""
+    return parcels[0] if len(parcels) == 1 else tuple(word for parcel in parcels for word in parcel)
+
+
+def filled(rooms: dict[str, Collection[str]]) -> tuple[Hub[Parcel], Turns, dict[str, Box]]:
+    """Return a hub with the members of `rooms`, its turns, and their boxes."""
+    turns = Turns()
+    hub: Hub[Parcel] = Hub(join, turns.soon)
+    boxes = {member: Box() for members in rooms.values() for member in members}
     for room, members in rooms.items():
         for member in members:
-            hub.join(room, member, boxes[member].deliver)
-    return hub, boxes
+            hub.join(room, member, boxes[member])
+    return hub, turns, boxes
 
 
 @pytest.mark.parametrize(
@@ -52,68 +84,127 @@ def filled(rooms: dict[str, Collection[str]]) -> tuple[Hub, dict[str, Mailbox]]:
     ],
 )
 def test_a_publication_reaches_whom_it_is_addressed_to(target: str, skip: list[str], receivers: str) -> None:
-    hub, boxes = filled({"/tea": "abc", "/milk": "bcd"})
-    assert hub.publish(target, PACKETS, 5, skip) == len(receivers)
-    assert "".join(member for member, box in boxes.items() if box.received) == receivers
-    assert all(boxes[member].received == [(PACKETS, 5, False)] for member in receivers)
+    hub, turns, boxes = filled({"/tea": "abc", "/milk": "bcd"})
+    hub.publish(target, NEWS, skip)
+    turns.end()
+    hub.offer(target, NEWS, skip)
+    expected = {member: [NEWS, NEWS] if member in receivers else [] for member in boxes}
+    assert {member: box.received for member, box in boxes.items()} == expected
 
 
-def test_the_packets_are_handed_on_as_they_are() -> None:
-    """They are encoded once: everybody gets the same objects."""
-    hub, boxes = filled({"/tea": "ab"})
-    hub.publish("/tea", PACKETS, 5, volatile=True)
-    (first, size, volatile), (second, _, _) = (boxes[member].received[0] for member in "ab")
-    assert first is second is PACKETS
-    assert (size, volatile) == (5, True)
+def test_nothing_is_delivered_before_the_turn_ends_and_nothing_twice() -> None:
+    hub, turns, boxes = filled({"/tea": "ab"})
+    hub.publish("/tea", NEWS)
+    assert boxes["a"].received == []
+    turns.end()
+    turns.end()
+    assert boxes["a"].received == boxes["b"].received == [NEWS]
+    assert boxes["a"].received[0] is boxes["b"].received[0] is NEWS
+
+
+def test_what_a_room_gets_in_one_turn_is_joined_once_for_all() -> None:
+    hub, turns, boxes = filled({"/tea": "abc"})
+    for word in ("one", "two", "three"):
+        hub.publish("/tea", (word,))
+    assert len(turns.due) == 1
+    turns.end()
+    (parcel,) = boxes["a"].received
+    assert parcel == ("one", "two", "three")
+    assert all(box.received[0] is parcel for box in boxes.values())
+
+
+def test_a_target_gets_one_parcel_a_turn_in_the_order_of_all_that_is_for_it() -> None:
+    hub, turns, boxes = filled({"/tea": "ab", "/milk": "bc"})
+    hub.publish("/tea", ("1",))
+    hub.send(boxes["a"], ("2",))
+    hub.publish("/milk", ("3",))
+    hub.publish("/tea", ("4",), skip=["b"])
+    hub.publish("b", ("5",))
+    hub.publish("/tea", ("6",))
+    turns.end()
+    expected = {"a": [("1", "2", "4", "6")], "b": [("1", "3", "5", "6")], "c": [("3",)]}
+    assert {member: box.received for member, box in boxes.items()} == expected
+
+
+def test_what_is_sent_to_one_target_goes_at_once_unless_something_waits() -> None:
+    hub, turns, boxes = filled({"/tea": "a"})
+    hub.send(boxes["a"], ("1",))
+    assert boxes["a"].received == [("1",)]
+    hub.publish("/tea", ("2",))
+    hub.send(boxes["a"], ("3",))
+    assert boxes["a"].received == [("1",)]
+    turns.end()
+    assert boxes["a"].received == [("1",), ("2", "3")]
+
+
+def test_an_offer_goes_behind_what_waits_and_not_to_the_busy() -> None:
+    hub, _, boxes = filled({"/tea": "ab"})
+    boxes["b"].busy = True
+    hub.publish("/tea", ("1",))
+    hub.offer("/tea", ("2",))
+    assert (boxes["a"].received, boxes["b"].received) == ([("1",), ("2",)], [("1",)])
+
+
+def test_who_joins_gets_nothing_of_before_and_who_leaves_all_of_it() -> None:
+    hub, turns, boxes = filled({"/tea": "abc"})
+    late = Box()
+    hub.publish("/tea", NEWS)
+    hub.join("/tea", "late", late)
+    hub.publish("/tea", NEWS)
+    hub.leave("/tea", "a")
+    hub.publish("/tea", NEWS)
+    hub.forget("b")
+    hub.publish("/tea", NEWS)
+    turns.end()
+    assert [len(box.received) for box in (boxes["a"], boxes["b"], boxes["c"], late)] == [2, 3, 4, 3]
 
 
 def test_joining_again_replaces_the_way_to_the_member() -> None:
-    hub, boxes = filled({"/tea": "a"})
-    again = Mailbox()
-    hub.join("/tea", "a", again.deliver)
-    assert hub.publish("/tea", PACKETS, 5) == hub.publish("a", PACKETS, 5) == 1
-    assert (len(again.received), boxes["a"].received) == (2, [])
+    hub, turns, boxes = filled({"/tea": "a"})
+    again = Box()
+    hub.join("/tea", "a", again)
+    hub.publish("/tea", NEWS)
+    hub.publish("a", NEWS)
+    turns.end()
+    assert (again.received, boxes["a"].received) == ([("news", "news")], [])
 
 
-def test_a_delivery_may_end_any_member_without_upsetting_the_others() -> None:
-    hub = Hub()
-    received = []
+@pytest.mark.parametrize("posts", [1, 2])
+def test_a_delivery_may_end_any_member_without_upsetting_the_others(posts: int) -> None:
+    hub, turns, _ = filled({})
 
-    def leave_all(packets: Packets, size: int, volatile: bool) -> None:
-        received.append(packets)
-        for member in "abc":
-            hub.forget(member)
+    class Ending(Box):
+        def deliver(self, parcel: Parcel) -> None:
+            super().deliver(parcel)
+            for member in "abc":
+                hub.forget(member)
 
-    for member in "abc":
-        hub.join("/tea", member, leave_all)
-    assert hub.publish("/tea", PACKETS, 5) == 3
-    assert len(received) == 3
-    assert hub.publish("/tea", PACKETS, 5) == 0
-
-
-def test_a_delivery_may_bring_a_member_that_waits_for_the_next_publication() -> None:
-    hub, late = Hub(), Mailbox()
-    hub.join("/tea", "a", lambda packets, size, volatile: hub.join("/tea", "late", late.deliver))
-    assert hub.publish("/tea", PACKETS, 5) == 1
-    assert late.received == []
-    assert hub.publish("/tea", PACKETS, 5) == 2
+    endings = [Ending() for _ in "abc"]
+    for member, box in zip("abc", endings, strict=True):
+        hub.join("/tea", member, box)
+    for _ in range(posts):
+        hub.publish("/tea", NEWS)
+    turns.end()
+    assert [len(box.received) for box in endings] == [1, 1, 1]
+    assert hub.members("/tea") == []
 
 
 def test_of_who_has_left_nothing_is_kept() -> None:
-    hub, boxes = filled({"/tea": "ab", "/milk": "b"})
+    hub, turns, boxes = filled({"/tea": "ab", "/milk": "b"})
     for room, member in (("/tea", "a"), ("/tea", "a"), ("/milk", "a"), ("/empty", "b"), ("/tea", "nobody")):
         hub.leave(room, member)
     assert (hub.members("/tea"), hub.rooms("a")) == (["b"], [])
     hub.leave("/tea", "b")
-    assert hub.publish("/tea", PACKETS, 5) == hub.publish("a", PACKETS, 5) == 0
+    for target in ("/tea", "a"):
+        hub.publish(target, NEWS)
     hub.forget("b")
     hub.forget("b")
-    assert (hub._members, hub._rooms, hub._delivers) == ({}, {}, {})
+    assert (hub._members, hub._rooms, hub._targets, turns.due) == ({}, {}, {}, [])
     assert all(box.received == [] for box in boxes.values())
 
 
 def test_lists_of_members_and_rooms_are_copies() -> None:
-    hub, _ = filled({"/tea": "ab"})
+    hub, _, _ = filled({"/tea": "ab"})
     hub.members("/tea").clear()
     hub.rooms("a").clear()
     assert (hub.members("/tea"), hub.rooms("a")) == (["a", "b"], ["/tea"])
@@ -125,17 +216,20 @@ NAMES = st.lists(ROOMS | MEMBERS, max_size=3)
 
 
 class HubMachine(RuleBasedStateMachine):
-    """The hub does what a set of pairs (room, member) would do, and keeps nothing that is empty."""
+    """Over any number of turns, each member gets what a set of pairs (room, member) says, in order, once."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hub = Hub()
+        self.turns = Turns()
+        self.hub: Hub[Parcel] = Hub(join, self.turns.soon)
         self.pairs: set[tuple[str, str]] = set()
-        self.boxes = {member: Mailbox() for member in "abcd"}
+        self.boxes = {member: Box() for member in "abcd"}
+        self.expected: dict[str, list[str]] = {member: [] for member in "abcd"}
+        self.words = map(str, itertools.count())
 
     @rule(room=ROOMS, member=MEMBERS)
     def join(self, room: str, member: str) -> None:
-        self.hub.join(room, member, self.boxes[member].deliver)
+        self.hub.join(room, member, self.boxes[member])
         self.pairs.add((room, member))
 
     @rule(room=ROOMS, member=MEMBERS)
@@ -148,15 +242,28 @@ class HubMachine(RuleBasedStateMachine):
         self.hub.forget(member)
         self.pairs = {pair for pair in self.pairs if pair[1] != member}
 
-    @rule(name=ROOMS | MEMBERS, skip=NAMES)
-    def publish(self, name: str, skip: list[str]) -> None:
-        expected = {member for room, member in self.pairs if name in (room, member)}
-        expected -= {member for room, member in self.pairs if room in skip or member in skip}
-        assert self.hub.publish(name, PACKETS, 5, skip) == len(expected)
-        assert {member for member, box in self.boxes.items() if box.received} == expected
-        for box in self.boxes.values():
-            assert len(box.received) <= 1
-            box.received.clear()
+    @rule(name=ROOMS | MEMBERS, skip=NAMES, volatile=st.booleans())
+    def publish(self, name: str, skip: list[str], volatile: bool) -> None:
+        receivers = {member for room, member in self.pairs if name in (room, member)}
+        receivers -= {member for room, member in self.pairs if room in skip or member in skip}
+        word = next(self.words)
+        (self.hub.offer if volatile else self.hub.publish)(name, (word,), skip)
+        for member in receivers:
+            self.expected[member].append(word)
+
+    @rule(member=MEMBERS)
+    def send(self, member: str) -> None:
+        word = next(self.words)
+        self.hub.send(self.boxes[member], (word,))
+        self.expected[member].append(word)
+
+    @rule()
+    def end_turn(self) -> None:
+        before = {member: len(box.received) for member, box in self.boxes.items()}
+        self.turns.end()
+        for member, box in self.boxes.items():
+            assert len(box.received) - before[member] <= 1
+            assert [word for parcel in box.received for word in parcel] == self.expected[member]
 
     @invariant()
     def the_maps_are_mirrored(self) -> None:
@@ -169,8 +276,8 @@ class HubMachine(RuleBasedStateMachine):
     def nothing_empty_is_kept(self) -> None:
         rooms, members = {room for room, _ in self.pairs}, {member for _, member in self.pairs}
         assert self.hub._members.keys() == rooms
-        assert self.hub._rooms.keys() == self.hub._delivers.keys() == members
+        assert self.hub._rooms.keys() == self.hub._targets.keys() == members
 
 
 TestHubAgainstSets = HubMachine.TestCase
-TestHubAgainstSets.settings = settings(deadline=None, max_examples=50, stateful_step_count=30)
+TestHubAgainstSets.settings = settings(deadline=None, max_examples=100, stateful_step_count=30)

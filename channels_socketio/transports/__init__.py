@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..protocol.engine_packets import Encoded
+from ..protocol.parcel import Parcel
 from ..protocol.reasons import Reason
 
 
@@ -21,8 +21,8 @@ class Transport(Protocol):
     def ready(self) -> bool:
         """Whether a packet would be on its way at once."""
 
-    def send_packets(self, packets: Sequence[Encoded]) -> None:
-        """Send encoded engine packets, in order, behind those sent before."""
+    def send_parcel(self, parcel: Parcel) -> None:
+        """Send what is in a parcel behind what was sent before."""
 
     def close(self, reason: Reason) -> None:
         """Close the way to the client, behind what was sent before."""

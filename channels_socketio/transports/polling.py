@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..protocol.engine_packets import Encoded, EngineType
+from ..protocol.parcel import Parcel
 from ..protocol.reasons import Reason
 from ..runtime import Runtime
 
@@ -62,9 +62,9 @@ class PollingTransport:
         self.connection, self._sid = connection, connection.engine.sid
         self._runtime.polling[self._sid] = self
 
-    def send_packets(self, packets: Sequence[Encoded]) -> None:
+    def send_parcel(self, parcel: Parcel) -> None:
         """Keep packets for the poll that is held, or for the next one."""
-        self._packets.extend(packets)
+        self._packets.extend(parcel.packets)
         self._release()
 
     def close(self, reason: Reason) -> None:

@@ -1,6 +1,7 @@
 """The WebSocket transport: one engine packet in a frame, as a Channels consumer.
 
-Sending takes no task and no queue while the client keeps up: the server's `send` is a coroutine that normally
+Where the server offers it (see servers), ready frames are handed over, any number in one write. Elsewhere
+sending takes no task and no queue while the client keeps up: the server's `send` is a coroutine that normally
 ends without ever waiting, so it is driven on the spot. Only when it does wait (the server pushes back) a
 task finishes it, and what comes meanwhile queues behind it in order. That queue is bounded by the
 connection's budget of unconfirmed bytes.
@@ -9,18 +10,19 @@ connection's budget of unconfirmed bytes.
 import asyncio
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
 
 from ..connection import Connection
 from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
-from ..protocol.engine_packets import Encoded
 from ..protocol.framing import Framing
+from ..protocol.parcel import Parcel, pack, send_event
 from ..protocol.reasons import Reason
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..refusal import FORBIDDEN, Refused, refuse_websocket
+from ..servers import FRAMES_EXTENSION
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -34,12 +36,15 @@ class WebSocketTransport(AsyncConsumer):
     """Serves one WebSocket of `server`. Expects `AuthMiddlewareStack` above it."""
 
     upgrades = ()
+    scope: Any
     base_send: Any
 
     def __init__(self, server: "SocketIOServer") -> None:
         self.server = server
         self.connection: Connection
         self._framing: Framing
+        self._plain = True
+        self._write_frames: Callable[[bytes], None] | None = None
         self._waiting: deque[dict[str, Any]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
@@ -70,11 +75,15 @@ class WebSocketTransport(AsyncConsumer):
             if opened:
                 await self._serve()
 
-    def send_packets(self, packets: Sequence[Encoded]) -> None:
-        """Send each packet as a frame."""
-        for packet in packets:
-            frame = self._framing.encode_frame(packet)
-            self._send({"type": "websocket.send", ("text" if isinstance(frame, str) else "bytes"): frame})
+    def send_parcel(self, parcel: Parcel) -> None:
+        """Send each packet as a frame: all at once where the server takes ready frames."""
+        if self._write_frames is not None:
+            if not self._closed:
+                self._write_frames(parcel.frames)
+            return
+        events = parcel.events if self._plain else [send_event(self._framing.encode_frame(p)) for p in parcel.packets]
+        for event in events:
+            self._send(event)
 
     def close(self, reason: Reason) -> None:
         """Close the WebSocket, behind what was sent before."""
@@ -129,7 +138,7 @@ class WebSocketTransport(AsyncConsumer):
         candidate = UpgradeProtocol()
         while (message := await self.receive())["type"] != "websocket.disconnect":
             candidate.receive_data(message.get("text") or "")
-            self.send_packets(candidate.data_to_send())
+            self.send_parcel(pack(candidate.data_to_send()))
             match candidate.state:
                 case UpgradeState.PROBED:
                     polling.probe()
@@ -142,6 +151,10 @@ class WebSocketTransport(AsyncConsumer):
 
     def _attach(self, connection: Connection) -> None:
         self.connection, self._framing = connection, connection.engine.framing
+        self._plain = type(self._framing) is Framing and not self._framing.base64
+        if self._plain:
+            extensions: dict[str, Any] = self.scope.get("extensions") or {}
+            self._write_frames = extensions.get(FRAMES_EXTENSION)
 
     async def _accept(self) -> None:
         await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
