@@ -6,6 +6,8 @@ import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["serve"] and not os.environ.get("DEBUG"):
+        os.environ["DEBUG"] = "off"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
     from django.core.management import execute_from_command_line
 

@@ -17,7 +17,7 @@ START_SECONDS = 30.0
 class Chat:
     """The chat under uvicorn, on `core` if that is not None. Use it as a context manager."""
 
-    name = "chat (uvicorn)"
+    name = "chat (serve)"
 
     def __init__(self, core: int | None) -> None:
         self.core = core
@@ -36,10 +36,7 @@ class Chat:
 
     def __enter__(self) -> Self:
         self._run("manage.py", "migrate", "--verbosity", "0")
-        command = [sys.executable, "-m", "uvicorn", "chatproject.asgi:application", "--workers", "1"]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning", "--no-access-log"]
-        # Engine.IO has its own heartbeat: the WebSocket's would only be work.
-        command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-ping-interval", "0"]
+        command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{self.port}"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
         try:
             self._wait()

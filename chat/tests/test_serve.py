@@ -1,0 +1,96 @@
+"""`manage.py serve`: refuses what is not fit for production, and serves pages, static files and sockets."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from channels_socketio.tests.processes import ROOT, Process, free_port, wait_until
+from channels_socketio.tests.wire import Dial
+
+PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
+
+
+def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """Run `manage.py serve` until it ends by itself."""
+    command = [sys.executable, "manage.py", "serve", *arguments]
+    clean = {name: value for name, value in os.environ.items() if name not in {"DEBUG", "SECRET_KEY"}}
+    return subprocess.run(command, cwd=ROOT, env=clean | env, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "line"),
+    [
+        ((), {}, "SECRET_KEY: expected a long random text because DEBUG is off, got nothing."),
+        ((), PRODUCTION | {"DEBUG": "on"}, "DEBUG: expected off for serve, got on."),
+        (("--workers", "2"), PRODUCTION, "REDIS_URL: expected an address, for workers reach each other by Redis"),
+        (("--workers", "0"), PRODUCTION, "expected a whole number above 0, got '0'"),
+        (("--bind", "8000"), PRODUCTION, "expected HOST:PORT, got '8000'"),
+        (("--bind", "127.0.0.1:99999"), PRODUCTION, "expected HOST:PORT, got '127.0.0.1:99999'"),
+    ],
+)
+def test_what_is_not_fit_for_production_is_refused_with_what_to_set(
+    arguments: tuple[str, ...], env: dict[str, str], line: str
+) -> None:
+    done = run(*arguments, **env)
+    assert done.returncode != 0
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process]]:
+    """The address of a served site with a database of its own, and its process."""
+    folder = tmp_path_factory.mktemp("serve")
+    port = free_port()
+    env = PRODUCTION | {"DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"}
+    clean = {"DEBUG": "", "PYTHONUNBUFFERED": "1"} | env
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=ROOT, env=os.environ | clean, check=True)
+    process = Process(
+        [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}"], folder / "serve.log", clean
+    )
+    process.start()
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "it answers", 60)
+        yield f"127.0.0.1:{port}", process
+    finally:
+        process.stop()
+    assert "Serving http://127.0.0.1:" in process.output()
+
+
+def answers(url: str) -> bool:
+    """Return whether `url` is answered with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def test_it_serves_pages_with_their_static_files(served: tuple[str, Process]) -> None:
+    address, _ = served
+    with urllib.request.urlopen(f"http://{address}/", timeout=10) as response:
+        page = response.read().decode()
+    script = page.partition('src="/static/chat/')[2].partition('"')[0]
+    assert script.endswith(".js")
+    assert answers(f"http://{address}/static/chat/{script}")
+
+
+async def test_it_serves_sockets_and_its_log_shows_no_ids(served: tuple[str, Process], dial: Dial) -> None:
+    address, process = served
+    page = await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/", timeout=10)
+    cookie = page.headers["Set-Cookie"].partition(";")[0]
+    page.close()
+    url = f"ws://{address}/socket.io/?EIO=4&transport=websocket"
+    client = await dial(url, additional_headers={"Cookie": cookie})
+    assert (await client.receive_event())[0] == "welcome"
+    await client.emit("send chat", {"msg": "hello"})
+    event, data = await client.receive_event()
+    assert (event, data["text"]) == ("new chat", "hello")
+    assert "transport=" not in process.output()
+    assert "Traceback" not in process.output()
