@@ -19,6 +19,7 @@ SWITCH = {"on": True, "true": True, "yes": True, "1": True} | {
     "no": False,
     "0": False,
 }
+THIS_MACHINE = (".localhost", "127.0.0.1", "[::1]")  # as Django itself has it while DEBUG is on
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -82,8 +83,8 @@ def redis_urls() -> list[str]:
 
 
 def allowed_hosts() -> list[str]:
-    """Return `ALLOWED_HOSTS`: the names under which the site may be asked for."""
-    hosts = words("ALLOWED_HOSTS")
+    """Return `ALLOWED_HOSTS`: the names under which the site may be asked for, by default this machine's own."""
+    hosts = words("ALLOWED_HOSTS") or list(THIS_MACHINE)
     for host in hosts:
         if "/" in host:
             fail("ALLOWED_HOSTS", "host names without a scheme or path", host)
