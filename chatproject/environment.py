@@ -64,7 +64,6 @@ def database(default: str, base: Path) -> dict[str, Any]:
         config["NAME"] = str(base / config["NAME"])
         # A file, because threads share it; one for each process, because test runs may not.
         config["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"chat-test-{os.getpid()}.sqlite3")}
-        config["CONN_MAX_AGE"] = 600
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 5,
