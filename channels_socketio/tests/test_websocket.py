@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from autobahn.exception import Disconnected
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels_socketio.consumer import Refused, SocketIOConsumer, on
@@ -35,7 +36,7 @@ class Talker(SocketIOConsumer):
 
 
 class AsgiServer:
-    """The server's side of one WebSocket. `send` waits while `reads` is not set, and fails once `gone`."""
+    """The server's side of one WebSocket. `send` waits while `reads` is not set, and fails with `gone`, if set."""
 
     def __init__(self, **options: float) -> None:
         class Fresh(Talker):
@@ -43,7 +44,8 @@ class AsgiServer:
 
         self.ended = Fresh.ended
         self.sent: list[dict[str, Any]] = []
-        self.reads, self.gone = asyncio.Event(), False
+        self.reads = asyncio.Event()
+        self.gone: Exception | None = None
         self.reads.set()
         self.inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         scope = {
@@ -56,10 +58,10 @@ class AsgiServer:
         self.inbox.put_nowait({"type": "websocket.connect"})
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send as the ASGI specification says: with an OSError once the client is gone."""
+        """Send, as a server does."""
         await self.reads.wait()
-        if self.gone:
-            raise OSError("gone")
+        if self.gone is not None:
+            raise self.gone
         self.sent.append(message)
 
     def client_sends(self, *frames: str) -> None:
@@ -132,8 +134,9 @@ async def test_a_close_goes_behind_what_waits(asgi: Open) -> None:
 
 
 @pytest.mark.parametrize("waiting", [False, True])
+@pytest.mark.parametrize("error", [OSError("as ASGI says"), Disconnected("as Daphne does")], ids=repr)
 async def test_a_client_that_is_gone_fails_quietly_and_ends_once(
-    asgi: Open, caplog: pytest.LogCaptureFixture, waiting: bool
+    asgi: Open, caplog: pytest.LogCaptureFixture, error: Exception, waiting: bool
 ) -> None:
     server = await asgi()
     sent = len(server.sent)
@@ -141,7 +144,7 @@ async def test_a_client_that_is_gone_fails_quietly_and_ends_once(
         server.reads.clear()
     server.client_sends('42["talk",0,10]')
     await settle()
-    server.gone = True
+    server.gone = error
     server.reads.set()
     server.client_sends('42["talk",10,20]')
     await settle()

@@ -11,6 +11,7 @@ import asyncio
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 GOING_AWAY = 1001
+# What `send` raises once the client is gone: an OSError by ASGI's rules, but Daphne lets its library's error through
+# between the end of the WebSocket and that of the TCP connection.
+CLIENT_GONE: tuple[type[Exception], ...] = (OSError,)
+with suppress(ImportError):
+    from autobahn.exception import Disconnected
+
+    CLIENT_GONE += (Disconnected,)
 
 
 class WebSocketTransport(AsyncConsumer):
@@ -182,9 +190,8 @@ class WebSocketTransport(AsyncConsumer):
             blocker = coroutine.send(None)
         except StopIteration:
             return
-        except OSError:
-            # The client is gone (ASGI: send raises an OSError then); the server's disconnect follows.
-            self._closed = True
+        except CLIENT_GONE:
+            self._closed = True  # the server's disconnect follows
             return
         self._writer = asyncio.create_task(self._write(coroutine, blocker))
 
@@ -193,7 +200,7 @@ class WebSocketTransport(AsyncConsumer):
             await _finish(coroutine, blocker)
             while self._waiting:
                 await self.base_send(self._waiting.popleft())
-        except OSError:
+        except CLIENT_GONE:
             self._closed = True
             self._waiting.clear()
         finally:
