@@ -1,83 +1,280 @@
-"""The polling transport: what one poll fetches."""
+"""The HTTP side of long-polling, request by request, under both ASGI servers; bodies are in `test_polling_bodies`."""
 
+import gzip
 import json
 from typing import Any
 
 import pytest
-from channels.testing import HttpCommunicator
+from websockets.exceptions import InvalidStatus
 
-from channels_socketio.consumer import SocketIOConsumer, on
-from channels_socketio.protocol.reasons import Reason
-from channels_socketio.server import SocketIOServer
-from channels_socketio.tests.party import everybody
+from channels_socketio.tests.arenas import (
+    MAX_NAMESPACES,
+    ORIGIN,
+    UNKNOWN_SID,
+    Arena,
+    assert_alive,
+    assert_gone,
+    joined,
+    login_session,
+)
+from channels_socketio.tests.processes import Site
+from channels_socketio.tests.raw import Raw, read, read_packet
 
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64)"
-
-
-class Talker(SocketIOConsumer):
-    """Says a number of things, and may close the connection behind them."""
-
-    @on("talk")
-    async def talk(self, count: int, close: bool = False) -> None:
-        for number in range(count):
-            await self.emit("said", number)
-        if close:
-            self.socket.connection.close(Reason.FORCED_SERVER_CLOSE)
-
-
-class Poller:
-    """A client that polls and posts by hand."""
-
-    def __init__(self, user_agent: str = BROWSER) -> None:
-        self.application = SocketIOServer([Talker], everybody, {}).polling()
-        self.headers = [(b"user-agent", user_agent.encode())]
-        self.path = "/socket.io/?EIO=4&transport=polling"
-
-    async def join(self) -> "Poller":
-        """Connect to the main namespace."""
-        _, packets = await self.request("GET")
-        self.path += f"&sid={json.loads(packets[0][1:])['sid']}"
-        await self.post("40")
-        _, packets = await self.request("GET")
-        assert packets[0].startswith("40")
-        return self
-
-    async def request(self, method: str, body: str = "") -> tuple[int, list[str]]:
-        """Return status and packets of an answer."""
-        client = HttpCommunicator(self.application, method, self.path, body.encode(), self.headers)
-        response: Any = await client.get_response(5)
-        return response["status"], response["body"].decode().split("\x1e")
-
-    async def post(self, packet: str) -> None:
-        """Send a packet."""
-        assert await self.request("POST", packet) == (200, ["ok"])
+UNKNOWN_TRANSPORT = '{"code":0,"message":"Transport unknown"}'
+BAD_METHOD = '{"code":2,"message":"Bad handshake method"}'
+BAD_REQUEST = '{"code":3,"message":"Bad request"}'
+NO_LOGIN_SESSION = '{"code":4,"message":"Session unknown or expired."}'
+BAD_ORIGIN = '{"code":4,"message":"Origin not allowed."}'
+UNSUPPORTED = '{"code":5,"message":"Unsupported protocol version"}'
+PROTOTYPES = ["__proto__", "constructor"]  # which a JavaScript server may look up by mistake
 
 
-def said(first: int, last: int) -> tuple[int, list[str]]:
-    """Return the answer that has the events from `first` to before `last`."""
-    return 200, [f'42["said",{number}]' for number in range(first, last)]
+# Errors
 
 
-async def test_a_poll_fetches_all_that_waits() -> None:
-    client = await Poller().join()
-    await client.post('42["talk",100]')
-    assert await client.request("GET") == said(0, 100)
+@pytest.mark.parametrize(
+    ("method", "query", "body"),
+    [
+        *(("GET", {"transport": name}, UNKNOWN_TRANSPORT) for name in [None, "", "POLLING", "jsonp", *PROTOTYPES]),
+        *(("GET", {"sid": name}, UNKNOWN_SID) for name in ["", "unknown", "a" * 20, *PROTOTYPES]),
+        ("POST", {"sid": "unknown"}, UNKNOWN_SID),
+        ("GET", {"transport": "no", "sid": "unknown", "EIO": "0"}, UNKNOWN_TRANSPORT),
+        *((method, {}, BAD_METHOD) for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
+        ("POST", {"EIO": "0"}, BAD_METHOD),
+        ("GET", {"transport": "websocket"}, BAD_REQUEST),
+        *(("GET", {"EIO": version}, UNSUPPORTED) for version in [None, "", "3", "5", "abc", "4.0"]),
+    ],
+)
+async def test_a_wrong_request_gets_its_code(raw: Raw, method: str, query: dict[str, Any], body: str) -> None:
+    answer = await raw.ask(method, **query)
+    assert answer.pair == (400, body)
+    assert (answer.headers["content-type"], answer.headers["cache-control"]) == ("application/json", "no-store")
 
 
-@pytest.mark.parametrize("user_agent", ["Python/3.11 aiohttp/3.14.5", "python-requests/2.34.2"])
-async def test_the_python_client_gets_no_more_packets_than_it_takes(user_agent: str) -> None:
-    client = await Poller(user_agent).join()
-    await client.post('42["talk",40,true]')
-    assert await client.request("GET") == said(0, 16)
-    assert await client.request("GET") == said(16, 32)
-    assert await client.request("GET") == said(32, 40)
-    assert await client.request("GET") == (200, ["1"])
+async def test_a_poll_for_a_websocket_session_is_a_bad_request(raw: Raw) -> None:
+    socket = await raw.websocket()
+    sid = json.loads(str(await read(socket))[1:])["sid"]
+    assert (await raw.poll(sid)).pair == (400, BAD_REQUEST)
+    assert (await raw.post(sid, "40")).pair == (400, BAD_REQUEST)
+    await socket.send("40")
+    assert str(await read_packet(socket)).startswith("40")
 
 
-async def test_what_was_said_before_a_close_is_fetched_before_the_close_packet() -> None:
-    """A JavaScript client handles events a turn later, but a close packet at once."""
-    client = await Poller().join()
-    await client.post('42["talk",3,true]')
-    assert await client.request("GET") == said(0, 3)
-    assert await client.request("GET") == (200, ["1"])
-    assert (await client.request("GET"))[0] == 400
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ("Cookie: sessionid=forged-and-long-enough", NO_LOGIN_SESSION),
+        ("Cookie: sessionid=", NO_LOGIN_SESSION),
+        ("Cookie: sessionid=\xff\xfe:::", NO_LOGIN_SESSION),
+        ("Origin: https://evil.example", BAD_ORIGIN),
+        ("Origin: null", BAD_ORIGIN),
+        ("Origin: http://[::1", BAD_ORIGIN),
+    ],
+)
+async def test_who_may_not_come_in_is_told_with_403(raw: Raw, header: str, body: str) -> None:
+    assert (await raw.ask("GET", [header])).pair == (403, body)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_another_method_for_a_session_is_refused_and_changes_nothing(raw: Raw, method: str) -> None:
+    sid = await joined(raw)
+    assert (await raw.ask(method, sid=sid)).status == 405
+    await assert_alive(raw, sid)
+
+
+async def test_the_slash_at_the_end_may_be_missing(raw: Raw) -> None:
+    raw.path = "/socket.io"
+    await assert_alive(raw, await joined(raw))
+
+
+# Headers
+
+
+async def test_answers_are_text_that_nobody_keeps(raw: Raw) -> None:
+    sid = await joined(raw)
+    post, poll = await raw.post(sid, '42["echo"]'), await raw.poll(sid)
+    assert post.headers["content-type"] == "text/html"
+    assert poll.headers["content-type"] == "text/plain; charset=UTF-8"
+    assert post.headers["cache-control"] == poll.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("accepts", "length", "packed"),
+    [("gzip, deflate, br", 2000, True), ("gzip", 500, False), ("br", 2000, False), (None, 2000, False)],
+)
+async def test_a_long_answer_is_compressed_if_the_client_likes_it(
+    raw: Raw, accepts: str | None, length: int, packed: bool
+) -> None:
+    sid, text = await joined(raw), "é" * (length // 2)
+    await raw.post(sid, f'42["echo","{text}"]')
+    answer = await raw.ask("GET", [] if accepts is None else [f"Accept-Encoding: {accepts}"], sid=sid)
+    assert (answer.headers.get("content-encoding") == "gzip") is packed
+    assert (gzip.decompress(answer.body) if packed else answer.body).decode() == f'42["echoed","{text}"]'
+
+
+async def test_pages_of_an_allowed_site_get_what_browsers_ask_for(raw: Raw) -> None:
+    origin = [f"Origin: {ORIGIN}"]
+    preflight = await raw.ask("OPTIONS", [*origin, "Access-Control-Request-Method: POST"])
+    assert preflight.status == 204
+    assert preflight.headers["access-control-allow-methods"] == "GET, POST"
+    assert preflight.headers["access-control-allow-headers"] == "content-type"
+    opened, wrong = await raw.ask("GET", origin), await raw.ask("GET", origin, sid="unknown")
+    assert (opened.status, wrong.status) == (200, 400)
+    for answer in (preflight, opened, wrong):
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert answer.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "POST"])
+async def test_pages_of_other_sites_get_nothing(raw: Raw, method: str) -> None:
+    answer = await raw.ask(method, ["Origin: https://evil.example"])
+    assert answer.pair == (403, BAD_ORIGIN)
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_pages_of_the_site_itself_need_no_cors(raw: Raw) -> None:
+    answer = await raw.ask("GET", [f"Origin: http://127.0.0.1:{raw.port}"])
+    assert answer.status == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+# Overlaps
+
+
+async def test_two_polls_at_once_end_the_session(raw: Raw) -> None:
+    sid = await joined(raw)
+    first = await raw.start("GET", sid=sid)
+    assert (await raw.poll(sid)).pair == (400, "expected one poll at a time")
+    assert (await first.answer()).pair == (200, "1")
+    await assert_gone(raw, sid)
+
+
+@pytest.mark.parametrize("arena", ["uvicorn"], indirect=True)  # Daphne reads a whole body before it asks
+async def test_two_posts_at_once_end_the_session(raw: Raw) -> None:
+    sid = await joined(raw)
+    first = await raw.start("POST", ["Content-Length: 12"], b'42["echo', sid=sid)
+    assert (await raw.post(sid, "3")).pair == (400, "expected one post at a time")
+    await first.send(b'"]xx')
+    assert (await first.answer()).status == 400
+    await assert_gone(raw, sid)
+
+
+async def test_a_held_poll_does_not_keep_posts_waiting(raw: Raw) -> None:
+    sid = await joined(raw)
+    poll = await raw.start("GET", sid=sid)
+    assert (await raw.post(sid, '42["echo",1]')).pair == (200, "ok")
+    assert (await poll.answer()).text == '42["echoed",1]'
+
+
+# The end
+
+
+async def test_a_client_that_says_goodbye_gets_its_poll_back(raw: Raw) -> None:
+    sid = await joined(raw)
+    poll = await raw.start("GET", sid=sid)
+    assert (await raw.post(sid, "1")).pair == (200, "ok")
+    assert (await poll.answer()).pair == (200, "6")
+    await assert_gone(raw, sid)
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_a_server_that_hangs_up_says_so_to_the_poll_that_is_held_or_the_next(raw: Raw, held: bool) -> None:
+    sid = await joined(raw)
+    poll = await raw.start("GET", sid=sid) if held else None
+    await raw.post(sid, '42["hang up"]')
+    answer = await (raw.poll(sid) if poll is None else poll.answer())
+    packets = answer.text.split("\x1e")
+    if packets[-1] != "1":
+        packets += [(await raw.poll(sid)).text]
+    assert packets == ['42["last words"]', "1"]
+    await assert_gone(raw, sid)
+
+
+async def test_a_poll_that_is_given_up_ends_the_session(arena: Arena, raw: Raw) -> None:
+    sid = await joined(raw)
+    connections = (await arena.stats())["connections"]
+    poll = await raw.start("GET", sid=sid)
+    poll.abort()
+    await arena.settled(connections=connections - 1)
+    await assert_gone(raw, sid)
+
+
+# Whose session it is
+
+
+@pytest.mark.parametrize("stranger", [[], [login_session("mallory")], ["Cookie: sessionid=forged-and-long-enough"]])
+async def test_another_login_session_cannot_use_an_engine_id_and_the_owner_does_not_notice(
+    arena: Arena, stranger: list[str]
+) -> None:
+    async with Raw(arena.port, headers=[login_session("alice")]) as owner, Raw(arena.port, headers=stranger) as other:
+        sid = await joined(owner)
+        poll = await owner.start("GET", sid=sid)
+        assert (await other.poll(sid)).pair == (403, NO_LOGIN_SESSION)
+        assert (await other.post(sid, "1")).pair == (403, NO_LOGIN_SESSION)
+        with pytest.raises(InvalidStatus) as refusal:
+            await other.websocket(sid=sid)
+        assert refusal.value.response.status_code == 403
+        await owner.post(sid, '42["echo",1]')
+        assert (await poll.answer()).text == '42["echoed",1]'
+        await assert_alive(owner, sid)
+
+
+async def test_the_end_of_the_login_session_is_the_end_of_polling(site: Site) -> None:
+    key = site.new_cookie()
+    async with Raw(site.port, headers=[f"Cookie: sessionid={key}"]) as raw:
+        sid = await raw.open()
+        assert (await raw.post(sid, "40")).status == 200
+        site.manage("shell", "-c", f"from chat.sessions import SessionStore; SessionStore({key!r}).delete()")
+        assert (await raw.poll(sid)).pair == (403, NO_LOGIN_SESSION)
+        assert (await raw.post(sid, "3")).pair == (403, NO_LOGIN_SESSION)
+        assert (await raw.ask("GET")).pair == (403, NO_LOGIN_SESSION)
+
+
+# Names and numbers
+
+
+@pytest.mark.parametrize("name", PROTOTYPES)
+async def test_names_that_mean_something_in_javascript_mean_nothing_here(raw: Raw, name: str) -> None:
+    sid = await joined(raw)
+    await raw.post(sid, f"40/{name},")
+    assert (await raw.poll(sid)).text == f'44/{name},{{"message":"Invalid namespace"}}'
+    await raw.post(sid, f'42["{name}"]')
+    assert json.loads((await raw.poll(sid)).text[2:])[1]["code"] == "unknown event"
+    await raw.post(sid, f'42["echo",{{"{name}":1}}]')
+    assert (await raw.poll(sid)).text == f'42["echoed",{{"{name}":1}}]'
+
+
+async def test_ten_thousand_namespaces_are_asked_for_and_few_are_given(arena: Arena, raw: Raw) -> None:
+    sid = await raw.open()
+    sockets = (await arena.stats())["sockets"]
+    answers: list[str] = []
+    for start in range(0, 10_000, 2_500):
+        body = "\x1e".join(f"40/rooms/{number}," for number in range(start, start + 2_500))
+        assert (await raw.post(sid, body)).pair == (200, "ok")
+        while len(answers) < start + 2_500:
+            packets = (await raw.poll(sid)).text.split("\x1e")
+            answers += [packet for packet in packets if packet != "2"]
+            if "2" in packets:
+                await raw.post(sid, "3")
+    accepted = [answer for answer in answers if answer.startswith("40")]
+    assert len(accepted) == MAX_NAMESPACES
+    assert sum(answer.endswith('{"message":"Too many namespaces."}') for answer in answers) == 10_000 - MAX_NAMESPACES
+    assert (await arena.stats())["sockets"] == sockets + MAX_NAMESPACES
+
+
+@pytest.mark.parametrize("b64", ["1", None])
+async def test_b64_asks_for_text_where_bytes_would_be_sent(raw: Raw, b64: str | None) -> None:
+    """Polling has text anyway."""
+    event, packet = '51-["echo",{"_placeholder":true,"num":0}]', '51-["echoed",{"_placeholder":true,"num":0}]'
+    sid = await raw.open(b64=b64)
+    await raw.post(sid, "40")
+    await raw.poll(sid)
+    await raw.post(sid, f"4{event}\x1ebAQID")
+    assert (await raw.poll(sid)).text == f"4{packet}\x1ebAQID"
+    socket = await raw.websocket(b64=b64)
+    await socket.send("40")
+    assert len([await read(socket), await read(socket)]) == 2
+    await socket.send(f"4{event}")
+    await socket.send("bAQID")
+    assert [await read(socket), await read(socket)] == [f"4{packet}", "bAQID" if b64 else b"\x01\x02\x03"]

@@ -1,0 +1,77 @@
+"""Processes that serve `arena.py`, and what their visitors do."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from django.core import signing
+
+from channels_socketio.tests.processes import Process, accepts_connections, free_port, server_command, wait_until
+from channels_socketio.tests.raw import Raw
+
+SECRET_KEY = "no secret, for tests only"
+ORIGIN = "https://friend.example"  # of the one foreign site that is allowed
+MAX_PAYLOAD = 100_000
+MAX_NAMESPACES = 10
+UNKNOWN_SID = '{"code":1,"message":"Session ID unknown"}'
+
+
+class Arena:
+    """One server process; `server` is `daphne` or `uvicorn`. Use as a context manager."""
+
+    def __init__(self, folder: Path, server: str, redis_url: str | None = None) -> None:
+        self.server, self.port = server, free_port()
+        env = {} if redis_url is None else {"REDIS_URL": redis_url}
+        command = server_command(server, self.port, "channels_socketio.tests.arena:application")
+        self.process = Process(command, folder / f"arena-{self.port}.log", env)
+
+    def __enter__(self) -> "Arena":
+        self.process.start()
+        wait_until(lambda: accepts_connections(self.port), f"the arena was open: {self.process.output()}", 30)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.process.stop()
+
+    async def stats(self) -> dict[str, int]:
+        """Return the numbers of what is alive in the process."""
+        async with Raw(self.port, "/stats") as raw:
+            return dict(json.loads((await raw.ask("GET")).body))
+
+    async def settled(self, seconds: float = 15.0, **expected: int) -> None:
+        """Wait until the process has these numbers."""
+        deadline = time.monotonic() + seconds
+        while not expected.items() <= (numbers := await self.stats()).items():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {seconds:g} s in vain for {expected}: {numbers}")
+
+    def errors(self) -> list[str]:
+        """Return the lines of the log that speak of errors."""
+        return [line for line in self.process.output().splitlines() if "Traceback" in line or "ERROR" in line]
+
+
+def login_session(name: str) -> str:
+    """Return the header with the cookie of a login session."""
+    salt = "django.contrib.sessions.backends.signed_cookies"
+    return f"Cookie: sessionid={signing.dumps({'name': name}, key=SECRET_KEY, salt=salt, compress=True)}"
+
+
+async def joined(raw: Raw) -> str:
+    """Open a session, connect to the main namespace and return the engine id."""
+    sid = await raw.open()
+    assert (await raw.post(sid, "40")).pair == (200, "ok")
+    assert (await raw.poll(sid)).text.startswith('40{"sid":"')
+    return sid
+
+
+async def assert_alive(raw: Raw, sid: str) -> None:
+    """Check that a session goes on as if nothing had been."""
+    assert (await raw.post(sid, '427["echo","alive"]')).pair == (200, "ok")
+    assert (await raw.poll(sid)).text == '42["echoed","alive"]\x1e437["alive"]'
+
+
+async def assert_gone(raw: Raw, sid: str) -> None:
+    """Check that a session is unknown."""
+    assert (await raw.poll(sid)).pair == (400, UNKNOWN_SID)
+    assert (await raw.post(sid, "3")).pair == (400, UNKNOWN_SID)

@@ -1,0 +1,102 @@
+"""What clients post: bodies that are none, too long, in pieces, too slow or cut off, under both ASGI servers."""
+
+import asyncio
+
+import pytest
+
+from channels_socketio.tests.arenas import MAX_PAYLOAD, Arena, assert_alive, assert_gone, joined
+from channels_socketio.tests.raw import Raw
+
+
+@pytest.mark.parametrize("body", [b"", b"abc", b"4", b"40\x1e", b"\x1e40", b"42[\xff]", b"0", b"2", b"5", b"b!", b"bA"])
+async def test_a_body_that_is_no_payload_is_refused_and_ends_the_session(raw: Raw, body: bytes) -> None:
+    sid = await joined(raw)
+    assert (await raw.post(sid, body)).pair == (400, "expected Engine.IO packets")
+    await assert_gone(raw, sid)
+
+
+async def test_bytes_are_refused_and_end_the_session(raw: Raw) -> None:
+    sid = await joined(raw)
+    answer = await raw.ask("POST", ["Content-Type: application/octet-stream"], b'42["echo"]', sid=sid)
+    assert answer.status == 400
+    await assert_gone(raw, sid)
+
+
+@pytest.mark.parametrize("kind", [[], ["Content-Type: application/json"], ["Content-Type: text/plain"]])
+async def test_any_other_content_type_will_do(raw: Raw, kind: list[str]) -> None:
+    sid = await joined(raw)
+    assert (await raw.ask("POST", kind, b'42["echo"]', sid=sid)).pair == (200, "ok")
+    assert (await raw.poll(sid)).text == '42["echoed"]'
+
+
+def event_of(size: int) -> bytes:
+    """Return a packet of so many bytes."""
+    return b'42["echo","' + b"x" * (size - 13) + b'"]'
+
+
+async def send_chunked(raw: Raw, sid: str, body: bytes) -> tuple[int, str]:
+    """Post a body whose length is not told before, in two parts, and return the answer."""
+    request = await raw.start("POST", ["Transfer-Encoding: chunked"], sid=sid)
+    for part in (body[:1000], body[1000:], b""):
+        await request.send(b"%x\r\n%s\r\n" % (len(part), part))
+    return (await request.answer()).pair
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_the_limit_is_refused_and_the_session_goes_on(raw: Raw, chunked: bool) -> None:
+    sid = await joined(raw)
+    for size, expected in [
+        (MAX_PAYLOAD + 1, (413, f"expected at most {MAX_PAYLOAD} bytes")),
+        (MAX_PAYLOAD, (200, "ok")),
+    ]:
+        body = event_of(size)
+        assert (await send_chunked(raw, sid, body) if chunked else (await raw.post(sid, body)).pair) == expected
+    assert len((await raw.poll(sid)).text) == MAX_PAYLOAD + 2
+
+
+@pytest.mark.parametrize("arena", ["uvicorn"], indirect=True)  # Daphne reads a whole body before it asks
+async def test_what_says_that_it_is_too_long_is_not_waited_for(raw: Raw) -> None:
+    sid = await joined(raw)
+    request = await raw.start("POST", ["Content-Length: 99999999999999999999999999"], b"4", sid=sid)
+    assert (await request.answer()).status in (400, 413)  # httptools takes the number for wrong
+    request = await raw.start("POST", [f"Content-Length: {MAX_PAYLOAD + 1}"], b"4", sid=sid)
+    assert (await request.answer()).status == 413
+    await assert_alive(raw, sid)
+
+
+async def test_a_body_may_come_in_pieces(raw: Raw) -> None:
+    sid, body = await joined(raw), '42["echo","é"]'.encode()
+    request = await raw.start("POST", [f"Content-Length: {len(body)}"], body[:1], sid=sid)
+    for position in range(1, len(body)):
+        await request.send(body[position : position + 1])
+    assert (await request.answer()).pair == (200, "ok")
+    assert (await raw.poll(sid)).text == '42["echoed","é"]'
+
+
+@pytest.mark.parametrize("arena", ["uvicorn"], indirect=True)  # Daphne reads a whole body before it asks
+async def test_a_body_that_stays_away_is_given_up(raw: Raw) -> None:
+    sid = await joined(raw)
+    request = await raw.start("POST", ["Content-Length: 10"], b"42", sid=sid)
+    assert (await request.answer()).status == 408
+    await assert_gone(raw, sid)
+
+
+async def test_a_truncated_body_does_nothing(arena: Arena, raw: Raw) -> None:
+    """Daphne never shows it; elsewhere the client that gave up is gone."""
+    sid = await joined(raw)
+    connections = (await arena.stats())["connections"]
+    (await raw.start("POST", ["Content-Length: 100"], b'42["echo","half', sid=sid)).abort()
+    if arena.server == "daphne":
+        await assert_alive(raw, sid)
+    else:
+        await arena.settled(connections=connections - 1)
+        await assert_gone(raw, sid)
+
+
+async def test_many_small_packets_in_one_body_take_no_time(raw: Raw) -> None:
+    """The limit is of bytes, never of packets."""
+    sid = await joined(raw)
+    start = asyncio.get_running_loop().time()
+    assert (await raw.post(sid, "\x1e".join(["6"] * (MAX_PAYLOAD // 2)))).pair == (200, "ok")
+    assert asyncio.get_running_loop().time() - start < 5
+    await assert_alive(raw, sid)
