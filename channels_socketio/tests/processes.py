@@ -160,10 +160,17 @@ class Redis:
 class Site:
     """The whole chat in a process of its own: `server` is `daphne` or `uvicorn`.
 
-    It has its own SQLite file in `folder`, which outlives restarts.
+    It has its own SQLite file in `folder`, which outlives restarts. `application` is the project's, or one that
+    builds upon it.
     """
 
-    def __init__(self, folder: Path, server: str = "daphne", env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: str = "daphne",
+        env: dict[str, str] | None = None,
+        application: str = "chatproject.asgi:application",
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}"
@@ -173,7 +180,7 @@ class Site:
             "DJANGO_SETTINGS_MODULE": "chatproject.settings",
             "PYTHONUNBUFFERED": "1",
         } | (env or {})
-        command = server_command(server, self.port, "chatproject.asgi:application")
+        command = server_command(server, self.port, application)
         self.process = Process(command, folder / "site.log", self.env)
 
     def manage(self, *arguments: str) -> str:

@@ -1,0 +1,13 @@
+/*
+ * An official client in Node: node client.cjs PACKAGE URL SCENARIO [COOKIE]
+ *
+ * PACKAGE is a name in package.json, SCENARIO one of conversation.js, COOKIE the header. Prints a line of JSON for each part.
+ */
+'use strict';
+
+const { perform } = require('./conversation.js');
+
+const [name, url, scenario, cookie] = process.argv.slice(2);
+const options = cookie ? { extraHeaders: { Cookie: cookie } } : {};
+
+perform(scenario, require(name), url, options, (line) => console.log(JSON.stringify(line))).then(() => process.exit());
