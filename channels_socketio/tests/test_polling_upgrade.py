@@ -1,0 +1,258 @@
+"""The change from polling to WebSocket on real servers: nothing lost, nothing twice, order kept, whatever races it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from channels_socketio.tests.arenas import Arena, assert_alive, assert_gone, joined
+from channels_socketio.tests.raw import Raw, read, read_packet, read_to_end, upgraded
+
+BAD_REQUEST = (400, '{"code":3,"message":"Bad request"}')
+
+
+@pytest.fixture
+async def brisk(arena: Arena) -> AsyncIterator[Raw]:
+    """A visitor of the endpoint with short times."""
+    async with Raw(arena.port, "/brisk/") as visitor:
+        yield visitor
+
+
+def told(packets: list[str]) -> list[int]:
+    """Return the numbers in the events of a polling body or of frames."""
+    return [json.loads(packet[2:])[1] for packet in packets if packet.startswith("42")]
+
+
+async def assert_socket_alive(socket: ClientConnection) -> None:
+    """Check that a WebSocket goes on as if nothing had been."""
+    await socket.send('427["echo","alive"]')
+    assert [await read_packet(socket), await read_packet(socket)] == ['42["echoed","alive"]', '437["alive"]']
+
+
+# Streams
+
+
+class Stream:
+    """Somebody who tells everybody numbers, as fast as the answers come, until it is stopped."""
+
+    def __init__(self, raw: Raw) -> None:
+        self.raw = raw
+        self.sent = 0
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Begin."""
+        socket = await self.raw.websocket()
+        await read(socket)
+        await socket.send("40")
+        await read(socket)
+        self._task = asyncio.create_task(self._run(socket))
+
+    async def stop(self) -> int:
+        """Stop and return how many were sent."""
+        self._stopped = True
+        assert self._task is not None
+        await self._task
+        return self.sent
+
+    async def _run(self, socket: ClientConnection) -> None:
+        while not self._stopped:
+            await socket.send(f'42["tell",null,[],{self.sent}]')
+            self.sent += 1
+            assert str(await read_packet(socket)).startswith('42["told"')
+
+
+async def upgrade_while_polling(raw: Raw, sid: str, seen: list[int]) -> ClientConnection:
+    """Upgrade like the official client: probe, poll until the answer, wait for the running poll to end, upgrade."""
+    socket = await raw.websocket(sid=sid)
+    await socket.send("2probe")
+    answer = asyncio.create_task(socket.recv())
+    while not answer.done():
+        seen += told((await raw.poll(sid)).text.split("\x1e"))
+    assert await answer == "3probe"
+    await socket.send("5")
+    return socket
+
+
+@pytest.mark.parametrize("polls", [0, 1, 5])
+async def test_what_streams_in_arrives_once_and_in_order(raw: Raw, polls: int) -> None:
+    stream, seen = Stream(raw), list[int]()
+    sid = await joined(raw)
+    await stream.start()
+    for _ in range(polls):
+        seen += told((await raw.poll(sid)).text.split("\x1e"))
+    socket = await upgrade_while_polling(raw, sid, seen)
+    while len(seen) < 50:
+        seen += told([str(await read_packet(socket))])
+    count = await stream.stop()
+    while len(seen) < count:
+        seen += told([str(await read_packet(socket))])
+    assert seen == list(range(count))
+    await assert_socket_alive(socket)
+
+
+async def test_what_the_client_sends_around_the_upgrade_is_handled_once_and_in_order(raw: Raw) -> None:
+    sid = await joined(raw)
+    socket = await raw.websocket(sid=sid)
+    await raw.post(sid, '42["echo",0]')
+    await socket.send("2probe")
+    assert await read(socket) == "3probe"
+    await raw.post(sid, '42["echo",1]')
+    await socket.send("5")
+    await socket.send('42["echo",2]')
+    assert told([str(await read_packet(socket)) for _ in range(3)]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_what_waits_for_a_poll_is_sent_on_the_websocket(raw: Raw, wait: bool) -> None:
+    """Text and bytes; also when probe and upgrade come without waiting for the answer."""
+    sid = await joined(raw)
+    await raw.post(sid, '42["echo",0]\x1e451-["echo",{"_placeholder":true,"num":0}]\x1ebAQID\x1e42["count",0,100]')
+    if wait:
+        socket = await upgraded(raw, sid)
+    else:
+        socket = await raw.websocket(sid=sid)
+        await socket.send("2probe")
+        await socket.send("5")
+        assert await read(socket) == "3probe"
+    frames = [await read_packet(socket) for _ in range(103)]
+    assert frames[:3] == ['42["echoed",0]', '451-["echoed",{"_placeholder":true,"num":0}]', b"\x01\x02\x03"]
+    assert told([str(frame) for frame in frames[3:]]) == list(range(100))
+
+
+# Polls beside the upgrade
+
+
+async def test_a_held_poll_is_ended_by_the_probe(raw: Raw) -> None:
+    sid = await joined(raw)
+    poll = await raw.start("GET", sid=sid)
+    socket = await raw.websocket(sid=sid)
+    await socket.send("2probe")
+    assert (await poll.answer()).pair == (200, "6")
+    assert await read(socket) == "3probe"
+    assert (await raw.poll(sid)).pair == (200, "6")
+    await socket.send("5")
+    await assert_socket_alive(socket)
+
+
+async def test_until_the_upgrade_polls_get_what_there_is(raw: Raw) -> None:
+    sid = await joined(raw)
+    socket = await raw.websocket(sid=sid)
+    await socket.send("2probe")
+    assert await read(socket) == "3probe"
+    await assert_alive(raw, sid)
+    await socket.send("5")
+    await assert_socket_alive(socket)
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_polls_and_posts_behind_the_upgrade_are_refused_and_change_nothing(raw: Raw, wait: bool) -> None:
+    sid = await joined(raw)
+    socket = await raw.websocket(sid=sid)
+    await socket.send("2probe")
+    if wait:
+        assert await read(socket) == "3probe"
+    await socket.send("5")
+    assert (await raw.poll(sid)).pair == BAD_REQUEST
+    assert (await raw.post(sid, '42["echo"]')).pair == BAD_REQUEST
+    if not wait:
+        assert await read(socket) == "3probe"
+    await assert_socket_alive(socket)
+
+
+# Candidates
+
+
+async def test_there_is_one_candidate_at_a_time(raw: Raw) -> None:
+    sid = await joined(raw)
+    first = await raw.websocket(sid=sid)
+    await first.send("2probe")
+    assert await read(first) == "3probe"
+    assert await read_to_end(await raw.websocket(sid=sid)) == []
+    await first.send("5")
+    await assert_socket_alive(first)
+    assert await read_to_end(await raw.websocket(sid=sid)) == []
+    await assert_socket_alive(first)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        ["5"],
+        ["2"],
+        ["2probes"],
+        ["3probe"],
+        ["40"],
+        ["4hello"],
+        ["1"],
+        ["abc"],
+        [b"2probe"],
+        [""],
+        ["2probe", "2probe"],
+        ["2probe", "4hello"],
+        ["2probe", "1"],
+        ["2probe", b"5"],
+        ["2probe", "55"],
+    ],
+)
+async def test_a_candidate_that_says_something_else_is_closed_alone(raw: Raw, frames: list[str | bytes]) -> None:
+    sid = await joined(raw)
+    socket = await raw.websocket(sid=sid)
+    for frame in frames:
+        await socket.send(frame)
+    assert await read_to_end(socket) == ["3probe"] * (len(frames) - 1)
+    await assert_alive(raw, sid)
+    await assert_socket_alive(await upgraded(raw, sid))
+
+
+@pytest.mark.parametrize("probed", [False, True])
+async def test_a_candidate_that_dies_leaves_the_session_and_its_place_to_another(
+    arena: Arena, raw: Raw, probed: bool
+) -> None:
+    sid = await joined(raw)
+    tasks = (await arena.stats())["tasks"]
+    dead = await raw.websocket(sid=sid)
+    if probed:
+        await dead.send("2probe")
+        assert await read(dead) == "3probe"
+    dead.transport.abort()
+    await arena.settled(tasks=tasks)
+    await assert_alive(raw, sid)
+    await assert_socket_alive(await upgraded(raw, sid))
+
+
+@pytest.mark.parametrize("probed", [False, True])
+async def test_a_candidate_that_never_finishes_is_closed_alone(brisk: Raw, probed: bool) -> None:
+    sid = await joined(brisk)
+    socket = await brisk.websocket(sid=sid)
+    if probed:
+        await socket.send("2probe")
+    end = asyncio.create_task(read_to_end(socket))
+    while not end.done():
+        if "2" in (await brisk.poll(sid)).text:
+            await brisk.post(sid, "3")
+    assert end.result() == ["3probe"] * probed
+    await brisk.post(sid, "3")
+    await assert_socket_alive(await upgraded(brisk, sid))
+
+
+async def test_a_session_that_ends_takes_its_candidate_along(brisk: Raw) -> None:
+    sid = await joined(brisk)
+    socket = await brisk.websocket(sid=sid)
+    await socket.send("2probe")
+    assert await read(socket) == "3probe"
+    assert (await brisk.post(sid, "1")).pair == (200, "ok")
+    await socket.send("5")
+    assert await read_to_end(socket) == []
+    await assert_gone(brisk, sid)
+
+
+async def test_who_dies_right_after_the_upgrade_is_found_by_the_next_heartbeat(brisk: Raw, arena: Arena) -> None:
+    sid = await joined(brisk)
+    connections = (await arena.stats())["connections"]
+    socket = await upgraded(brisk, sid)
+    assert await read_to_end(socket, pong=False) == ["2"]
+    await arena.settled(connections=connections - 1)
