@@ -90,7 +90,7 @@ class Tab:
 
 
 class Clients:
-    """Starts clients by name: `node-4.8`, `chromium-1.7`, `python-sync` and so on."""
+    """Starts clients by name: `node-4.8`, `chromium-1.7`, `python-sync` and so on. A `with` block ends those in it."""
 
     def __init__(self, folder: Path, browser: Callable[[], Any]) -> None:
         self.folder, self._browser = folder, browser
@@ -105,8 +105,10 @@ class Clients:
         self._runs.append(run)
         return run
 
-    def stop(self) -> None:
-        """End all clients."""
+    def __enter__(self) -> "Clients":
+        return self
+
+    def __exit__(self, *details: object) -> None:
         while self._runs:
             self._runs.pop().stop()
 
@@ -149,12 +151,14 @@ class Host:
         headers = {"Cookie": f"sessionid={site.new_cookie()}"}
         url = f"{site.ws_url}/socket.io/?EIO=4&transport=websocket"
         self._connecting = connect(url, additional_headers=headers)
-        self._websocket = self._connecting.__enter__()
         self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
 
-    def leave(self) -> None:
-        """Disconnect."""
+    def __enter__(self) -> "Host":
+        self._websocket = self._connecting.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
         self._connecting.__exit__(None, None, None)
         self._thread.join()
 

@@ -64,7 +64,6 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     found: list[Any] = []
     starter = Clients(tmp_path_factory.mktemp("clients"), browser)
     yield starter
-    starter.stop()
     for generator in chromiums:
         next(generator, None)
 
@@ -89,13 +88,11 @@ def story(request: pytest.FixtureRequest, serve: Serve, clients: Clients) -> Sto
     """Send one client through the conversation and into its refusals, once for all tests of it."""
     server, client = request.param
     site = serve(server)
-    host = Host(site)
-    runs = [clients.start(client, site, "converse")]
-    runs += [clients.start(client, site, "beRefused", cookie) for cookie in (NO_COOKIE, FORGED)]
-    story = Story(client, wait_for(runs[0], "end"))
-    story.without_cookie, story.with_forged_cookie = (Story(client, wait_for(run, "end")) for run in runs[1:])
-    clients.stop()
-    host.leave()
+    with Host(site), clients:
+        runs = [clients.start(client, site, "converse")]
+        runs += [clients.start(client, site, "beRefused", cookie) for cookie in (NO_COOKIE, FORGED)]
+        story, without, forged = (Story(client, wait_for(run, "end")) for run in runs)
+    story.without_cookie, story.with_forged_cookie = without, forged
     return story
 
 
@@ -210,26 +207,31 @@ def returned(tmp_path_factory: pytest.TempPathFactory, clients: Clients) -> Call
     """Restart a server under all its clients at once. What a client needs and lacks concerns its own tests only."""
     outcomes: dict[tuple[str, str], Story | BaseException] = {}
 
-    def come_back(server: str) -> None:
-        site = new_site(tmp_path_factory.mktemp("restart"), server)
-        runs: dict[tuple[str, str], Run] = {}
-        for pair in PAIRS:
-            if pair[0] == server:
-                try:
-                    runs[pair] = clients.start(pair[1], site, "comeBack")
-                except (pytest.skip.Exception, pytest.fail.Exception) as outcome:
-                    outcomes[pair] = outcome
+    def start(site: Site, pair: tuple[str, str]) -> Run | None:
+        try:
+            return clients.start(pair[1], site, "comeBack")
+        except (pytest.skip.Exception, pytest.fail.Exception) as outcome:
+            outcomes[pair] = outcome
+            return None
+
+    def come_back(site: Site, server: str) -> None:
+        runs = {pair: run for pair in PAIRS if pair[0] == server and (run := start(site, pair)) is not None}
         for run in runs.values():
             wait_for(run, "here", len(MODES))
         site.stop(STOP[server])
         site.start()
         outcomes.update((pair, Story(pair[1], wait_for(run, "end"))) for pair, run in runs.items())
-        clients.stop()
-        stop_site(site)
 
     def story_of(server: str, client: str) -> Story:
         if (server, client) not in outcomes:
-            come_back(server)
+            site = new_site(tmp_path_factory.mktemp("restart"), server)
+            try:
+                with clients:
+                    come_back(site, server)
+            except pytest.fail.Exception as failure:  # once, not for each client again
+                outcomes.update({pair: failure for pair in PAIRS if pair[0] == server} | outcomes)
+            finally:
+                stop_site(site)
         outcome = outcomes[server, client]
         if isinstance(outcome, BaseException):
             raise outcome
