@@ -1,30 +1,29 @@
-"""The chat as a server to be measured: one process, a folder of its own, nothing left behind."""
+"""The chat of this project as a server to be measured: `manage.py serve`, real login sessions in SQLite."""
 
 import os
+import platform
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from pathlib import Path
-from typing import Self
+from importlib.metadata import version
 
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30.0
+from bench.server import ROOT, Server
+
+PACKAGES = ("Django", "channels", "httptools", "msgspec", "uvicorn", "uvloop", "websockets")
 
 
-class Chat:
-    """The chat under uvicorn, on `core` if that is not None. Use it as a context manager."""
+class Chat(Server):
+    """The chat, with a database of its own that lives as long as this object."""
 
-    name = "chat (serve)"
+    name = "this chat (serve)"
+    digits = 20
 
-    def __init__(self, core: int | None) -> None:
-        self.core = core
-        self.port = free_port()
+    def prepare(self) -> None:
+        """See Server."""
         self._folder = tempfile.TemporaryDirectory(prefix="chat-bench-")
-        self._environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "chatproject.settings",
+        self.environment = os.environ | {
+            "DJANGO_SETTINGS_MODULE": "bench.settings",
             "DATABASE_URL": f"sqlite:///{self._folder.name}/db.sqlite3",
             "REDIS_URL": "",
             "SECRET_KEY": secrets.token_urlsafe(50),
@@ -32,60 +31,28 @@ class Chat:
             "DEBUG": "off",
             "HTTPS": "off",
             "LIMITS": "off",
+            "BENCH_HEARTBEAT": str(self.heartbeat),
         }
-
-    def __enter__(self) -> Self:
         self._run("manage.py", "migrate", "--verbosity", "0")
-        command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{self.port}"]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment)
-        try:
-            self._wait()
-        except BaseException:
-            self.__exit__()
-            raise
-        if self.core is not None:
-            for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), {self.core})
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+    def close(self) -> None:
+        """See Server."""
         self._folder.cleanup()
 
-    def cookies(self, count: int) -> list[str]:
-        """Return the keys of `count` new login sessions."""
-        return self._run("-m", "bench.sessions", str(count)).split()
+    def command(self) -> list[str]:
+        """See Server."""
+        return [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{self.port}"]
 
-    def cpu_seconds(self) -> float:
-        """Return the processor time that the server has used, user and system together."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def new_cookies(self, count: int) -> list[str]:
+        """See Server."""
+        return [f"sessionid={key}" for key in self._run("-m", "bench.sessions", str(count)).split()]
+
+    def versions(self) -> dict[str, str]:
+        """See Server."""
+        return {"Python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
     def _run(self, *arguments: str) -> str:
         command = [sys.executable, *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=self._environment, check=True, stdout=subprocess.PIPE, text=True
+            command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
         ).stdout
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except ConnectionRefusedError:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("script/bench: the server did not start; what it says above is why") from None
-                time.sleep(0.05)
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

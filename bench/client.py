@@ -16,7 +16,7 @@ BROADCAST = b'42["new chat"'
 NUMBER = re.compile(rb'"msg":"[^"]*: (\d+)"')
 OPEN, JOIN, JOINED, PING, PONG = b"0", b"40", b"40", b"2", b"3"
 HANDSHAKE = (
-    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: sessionid={cookie}\r\n"
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n"
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
@@ -59,7 +59,10 @@ class Stream:
 
 
 class Client(asyncio.Protocol):
-    """One listener. `joined` is done once it is in the room; `lost` is why its connection ended."""
+    """One listener. `joined` is done once it is in the room; `lost` is why its connection ended.
+
+    `cookie` is the value of the header; `pings` counts the heartbeats that were answered.
+    """
 
     def __init__(self, port: int, cookie: str) -> None:
         self.handshake = HANDSHAKE.format(port=port, cookie=cookie).encode()
@@ -67,6 +70,7 @@ class Client(asyncio.Protocol):
         self.position = 0
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: Exception | None = None
+        self.pings = 0
         self._rest = b""
         self._upgraded = False
         self._transport: asyncio.Transport | None = None
@@ -136,6 +140,7 @@ class Client(asyncio.Protocol):
             self.stream.take(frame, self.position)
             self.position += len(frame)
         elif payload == PING:
+            self.pings += 1
             self.send(PONG)
         elif payload.startswith(JOINED):
             self.joined.set_result(None)
@@ -149,12 +154,16 @@ class Client(asyncio.Protocol):
 
 
 class Sender(Client):
-    """A client that keeps a number of own messages in flight: it sends the next when one has come back."""
+    """A client that keeps a number of own messages in flight: it sends the next when one has come back.
+
+    A message is a number of so many `digits`.
+    """
 
     def __init__(self, port: int, cookie: str) -> None:
         super().__init__(port, cookie)
         self.sent = 0
         self.in_flight = 0
+        self.digits = 20
 
     def follow(self, stream: Stream) -> None:
         """See Client."""
@@ -166,6 +175,11 @@ class Sender(Client):
         self.in_flight = messages
         self._fill()
 
+    def say(self) -> None:
+        """Send the next message."""
+        self.send(f'42["send chat",{{"msg":"{self.sent:0{self.digits}}"}}]'.encode())
+        self.sent += 1
+
     def data_received(self, data: bytes) -> None:
         """See Client."""
         super().data_received(data)
@@ -173,13 +187,14 @@ class Sender(Client):
 
     def _fill(self) -> None:
         for _ in range(self.received + self.in_flight - self.sent):
-            self.send(b'42["send chat",{"msg":"%020d"}]' % self.sent)
-            self.sent += 1
+            self.say()
 
 
 def encode_frame(payload: bytes) -> bytes:
-    """Return a text frame of less than 126 bytes, masked with zeros: legal, and no work."""
-    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
+    """Return a text frame of less than 64 KiB, masked with zeros: legal, and no work."""
+    length = len(payload)
+    size = bytes((0x80 | length,)) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
+    return b"\x81" + size + b"\0\0\0\0" + payload
 
 
 def frames(data: bytes) -> Iterator[tuple[int, bytes]]:

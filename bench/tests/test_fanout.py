@@ -1,11 +1,15 @@
 """The benchmark itself, short and with few clients."""
 
+from contextlib import closing
+
 from bench.chat import Chat
 from bench.fanout import measure_fanout
 
 
 async def test_every_client_gets_every_message_in_order_and_the_figures_fit() -> None:
-    with Chat(core=None) as chat:
+    chat = Chat(core=None, heartbeat=25)
+    chat.prepare()
+    with closing(chat), chat:
         results = await measure_fanout(chat, clients=20, in_flight=[1, 4], seconds=1)
     assert [result.in_flight for result in results] == [1, 4]
     for result in results:

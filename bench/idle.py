@@ -1,0 +1,90 @@
+"""What do clients cost that say nothing, by WebSocket or by long-polling? Memory, and processor time for heartbeats.
+
+The window is one heartbeat interval long, in which each client answers one ping: by polling that is the end of
+a poll, a POST and a new poll. After it, a few messages prove that everybody is still there. Memory is what the
+server process holds more at the end of the window than before the crowd came, when some other clients had come and
+gone; what the kernel keeps for a connection is not in it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench import meter
+from bench.client import Client, Sender, Stream, WrongAnswerError
+from bench.connect import WARM_UP_CLIENTS
+from bench.crowd import dismiss, drain, gather
+from bench.poller import Poller
+from bench.server import Server
+
+MESSAGES = 3
+LEAST_HEARTBEATS = 0.8  # of those expected; a server's timers need not be exact
+
+
+@dataclass(frozen=True, slots=True)
+class IdleResult:
+    """One run. Busy is the share of one core."""
+
+    server: str
+    clients: int
+    seconds: float
+    heartbeats: int
+    kib_per_client: float
+    server_us_per_heartbeat: float
+    server_busy: float
+    load_us_per_heartbeat: float
+    load_busy: float
+
+
+Guest = Client | Poller
+
+
+async def measure_idle(server: Server, kind: Callable[[int, str], Guest], clients: int) -> list[IdleResult]:
+    """Measure once. Raises WrongAnswerError unless all joined, answered heartbeats and got the messages."""
+    cookies = await asyncio.to_thread(server.cookies, clients + WARM_UP_CLIENTS)
+    await dismiss(await gather(server, kind, cookies[clients:]))
+    memory = server.memory()
+    people: Sequence[Guest] = await gather(server, kind, cookies[:clients])
+    try:
+        await asyncio.sleep(1)
+        begun, begun_heartbeats = meter.read(server), count(people)
+        await asyncio.sleep(server.heartbeat)
+        used, heartbeats = meter.read(server) - begun, count(people) - begun_heartbeats
+        memory = server.memory() - memory
+        if heartbeats < LEAST_HEARTBEATS * clients:
+            raise WrongAnswerError(f"expected about {clients} heartbeats in {used.time:.1f} s, got {heartbeats}")
+        await check(server, people, cookies[-1])
+    finally:
+        await dismiss(people)
+    return [
+        IdleResult(
+            server=server.name,
+            clients=clients,
+            seconds=round(used.time, 2),
+            heartbeats=heartbeats,
+            kib_per_client=round(memory / clients / 1024, 1),
+            server_us_per_heartbeat=round(used.server_cpu / heartbeats * 1e6, 1),
+            server_busy=used.server_busy,
+            load_us_per_heartbeat=round(used.load_cpu / heartbeats * 1e6, 1),
+            load_busy=used.load_busy,
+        )
+    ]
+
+
+async def check(server: Server, people: Sequence[Guest], cookie: str) -> None:
+    """Have one more client send a few messages, and wait until everybody has them."""
+    [sender] = await gather(server, Sender, [cookie])
+    sender.digits = server.digits
+    stream = Stream()
+    for client in (sender, *people):
+        if isinstance(client, Client):
+            client.follow(stream)
+    for _ in range(MESSAGES):
+        sender.say()
+    await drain([sender, *people], MESSAGES)
+    await dismiss([sender])
+
+
+def count(people: Sequence[Guest]) -> int:
+    """Return how many heartbeats have been answered."""
+    return sum(guest.pings for guest in people)

@@ -1,0 +1,1 @@
+"""Other servers that do the same as the chat, to be measured beside it."""
