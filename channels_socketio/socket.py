@@ -28,6 +28,10 @@ INTERNAL = Refused("internal", "Something went wrong on the server.")
 ack_ids = itertools.count(1)
 
 
+class SocketEnded(ConnectionError):
+    """A call's client has gone, or has not come yet."""
+
+
 class Socket:
     """A namespace's side of a connection."""
 
@@ -85,7 +89,7 @@ class Socket:
         self.connection.runtime.sockets.pop(self.id, None)
         for future in self._acks.values():
             if not future.done():
-                future.set_exception(ConnectionError(f"the socket ended before it answered: {reason}"))
+                future.set_exception(SocketEnded(f"the socket ended before it answered: {reason}"))
         self._acks.clear()
         self._put(partial(self._disconnect, reason))
 
@@ -104,7 +108,7 @@ class Socket:
     async def call(self, event: str, args: Sequence[Any], timeout: float) -> list[Any]:
         """Send an event and wait for its ack; see SocketIOConsumer.call."""
         if not self.connected:
-            raise ConnectionError("expected a connected socket")
+            raise SocketEnded("expected a connected socket")
         answers = await call_each([self], event, args, timeout)
         return answers[0].result()
 
@@ -208,6 +212,8 @@ class Socket:
                 self.connection.flush()
         except Refused as refused:
             self._refuse_event(refused, ack_id)
+        except SocketEnded:
+            pass  # a client that left while its handler asked it something is no failure
         except Exception:
             self._log_failure(str(args[0]))
             self._refuse_event(INTERNAL, ack_id)

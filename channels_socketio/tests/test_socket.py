@@ -343,14 +343,38 @@ async def test_a_question_fails_when_the_socket_ends(connect: Connect, ending: s
     await client.emit("ask", 60)
     await client.receive_packet()
     await (client.disconnect() if ending is None else client.send_to(ending))
-    await eventually(lambda: failures == ["ConnectionError"], "the question has failed")
+    await eventually(lambda: failures == ["SocketEnded"], "the question has failed")
+
+
+async def test_a_client_that_leaves_during_a_question_is_no_error(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two questions wait: the first one's end, then the second, which finds nobody."""
+
+    class Trusting(SocketIOConsumer):
+        @on("ask")
+        async def ask(self) -> None:
+            try:
+                await self.call("question")
+            finally:
+                asked.append(self.id)
+
+    asked: list[str] = []
+    client = await connect(serve(Trusting), "/")
+    await client.emit("ask")
+    await client.emit("ask")
+    await client.receive_packet()
+    await client.send_to("1")
+    await eventually(lambda: len(asked) == 2, "both questions have failed")
+    await settle()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_question_in_connect_fails_at_once(connect: Connect) -> None:
     application, failures = asks()
     client = await connect(application)
     assert "sid" in await client.join("/", {"ask": 1})
-    assert failures == ["ConnectionError"]
+    assert failures == ["SocketEnded"]
 
 
 # The end
