@@ -1,7 +1,8 @@
 """An ASGI application for the contract suite, for polling's details and for fuzzing: served in processes of its own.
 
-`/socket.io/` has patient options and `/brisk/` short times. Who comes with a session cookie must have a login session
-(they live in signed cookies, so there is no database); others may come without. `/stats` tells what is alive.
+`/socket.io/` has patient options, `/brisk/` short times, and `/fuzz/` a short heartbeat alone. Who comes with a session
+cookie must have a login session (they live in signed cookies, so there is no database); others may come without.
+`/stats` tells what is alive.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from channels_socketio.tests.arenas import MAX_NAMESPACES, MAX_PAYLOAD, ORIGIN, 
 REDIS_URL = os.environ.get("REDIS_URL")
 PATIENT: dict[str, Any] = {"MAX_PAYLOAD": MAX_PAYLOAD, "MAX_NAMESPACES": MAX_NAMESPACES, "QUEUE_BUDGET": 2_000_000}
 BRISK = PATIENT | {"PING_INTERVAL": 0.3, "PING_TIMEOUT": 0.2, "CONNECT_TIMEOUT": 0.5, "UPGRADE_TIMEOUT": 0.4}
+
+FUZZ = BRISK | {"CONNECT_TIMEOUT": 10.0}
 
 settings.configure(
     SECRET_KEY=SECRET_KEY,
@@ -131,6 +134,7 @@ route: Any = re_path  # the type stubs know Django's views only
 servers = {
     r"^socket\.io/?$": SocketIOServer([Arena], admit, PATIENT),
     r"^brisk/?$": SocketIOServer([Arena], admit, BRISK),
+    r"^fuzz/?$": SocketIOServer([Arena], admit, FUZZ),
 }
 application = ProtocolTypeRouter(
     {

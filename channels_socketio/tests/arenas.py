@@ -4,11 +4,10 @@ import json
 import time
 from pathlib import Path
 
-import pytest
 from django.core import signing
 
 from channels_socketio.tests.processes import Process, accepts_connections, free_port, server_command, wait_until
-from channels_socketio.tests.raw import Raw
+from channels_socketio.tests.raw import SECONDS, Raw
 
 SECRET_KEY = "no secret, for tests only"
 ORIGIN = "https://friend.example"  # of the one foreign site that is allowed
@@ -39,12 +38,12 @@ class Arena:
         async with Raw(self.port, "/stats") as raw:
             return dict(json.loads((await raw.ask("GET")).body))
 
-    async def settled(self, seconds: float = 15.0, **expected: int) -> None:
-        """Wait until the process has these numbers."""
-        deadline = time.monotonic() + seconds
-        while not expected.items() <= (numbers := await self.stats()).items():
-            if time.monotonic() > deadline:
-                pytest.fail(f"waited {seconds:g} s in vain for {expected}: {numbers}")
+    async def settled(self, **expected: int) -> dict[str, int]:
+        """Wait for the process to have these numbers, and return those it has."""
+        deadline = time.monotonic() + SECONDS
+        while not expected.items() <= (numbers := await self.stats()).items() and time.monotonic() < deadline:
+            pass
+        return numbers
 
     def errors(self) -> list[str]:
         """Return the lines of the log that speak of errors."""

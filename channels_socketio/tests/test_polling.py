@@ -196,7 +196,7 @@ async def test_a_poll_that_is_given_up_ends_the_session(arena: Arena, raw: Raw) 
     connections = (await arena.stats())["connections"]
     poll = await raw.start("GET", sid=sid)
     poll.abort()
-    await arena.settled(connections=connections - 1)
+    assert (await arena.settled(connections=connections - 1))["connections"] == connections - 1
     await assert_gone(raw, sid)
 
 

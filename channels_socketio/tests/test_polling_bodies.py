@@ -89,7 +89,7 @@ async def test_a_truncated_body_does_nothing(arena: Arena, raw: Raw) -> None:
     if arena.server == "daphne":
         await assert_alive(raw, sid)
     else:
-        await arena.settled(connections=connections - 1)
+        assert (await arena.settled(connections=connections - 1))["connections"] == connections - 1
         await assert_gone(raw, sid)
 
 

@@ -219,7 +219,7 @@ async def test_a_candidate_that_dies_leaves_the_session_and_its_place_to_another
         await dead.send("2probe")
         assert await read(dead) == "3probe"
     dead.transport.abort()
-    await arena.settled(tasks=tasks)
+    assert (await arena.settled(tasks=tasks))["tasks"] == tasks
     await assert_alive(raw, sid)
     await assert_socket_alive(await upgraded(raw, sid))
 
@@ -255,4 +255,4 @@ async def test_who_dies_right_after_the_upgrade_is_found_by_the_next_heartbeat(b
     connections = (await arena.stats())["connections"]
     socket = await upgraded(brisk, sid)
     assert await read_to_end(socket, pong=False) == ["2"]
-    await arena.settled(connections=connections - 1)
+    assert (await arena.settled(connections=connections - 1))["connections"] == connections - 1

@@ -1,0 +1,46 @@
+"""What strangers send disturbs nobody: no traceback, no connection left, flat memory, the others go on."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from channels_socketio.tests.arenas import Arena
+from channels_socketio.tests.fuzz import Fuzz, Report, new_packet
+
+
+@pytest.mark.parametrize(("server", "count"), [("daphne", 3_000), ("frames", 7_000)])
+async def test_random_packets_disturb_nobody(tmp_path: Path, server: str, count: int) -> None:
+    seed = random.randrange(2**32)
+    print(f"python -m channels_socketio.tests.fuzz --count {count} --seed {seed} --server {server}")  # noqa: T201
+    with Arena(tmp_path, server) as arena:
+        report = await Fuzz(arena, count, seed).run()
+    assert report.problems() == []
+    assert report.packets >= count
+    assert {200, 400, 403} <= report.statuses.keys()
+
+
+def test_a_seed_makes_the_same_packets() -> None:
+    def packets(seed: int) -> list[str | bytes]:
+        chance = random.Random(seed)
+        return [new_packet(chance) for _ in range(1000)]
+
+    assert packets(1) == packets(1) != packets(2)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"errors": ["Traceback"]}, "in the log: Traceback"),
+        ({"statuses": {500: 1}}, "answered with 500"),
+        ({"left_over": {"sockets": 1}}, "left over: 1 sockets"),
+        ({"memory": [0, 0, 0, 20_000_000]}, "memory grew by 20000000 bytes"),
+        ({"echoes": 0}, "the witnesses heard nothing"),
+    ],
+)
+def test_a_report_names_what_must_not_be(change: dict[str, object], problem: str | None) -> None:
+    report = Report(echoes=1, memory=[0, 50_000_000, 50_000_000, 50_000_000])
+    for name, value in change.items():
+        setattr(report, name, value)
+    assert report.problems() == ([] if problem is None else [problem])
