@@ -51,7 +51,7 @@ def write(path: Path, results: Results, about: Mapping[str, Any]) -> None:
     """Write all figures, medians and single runs, and `about` how they came to be."""
     report = {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "system": platform.release()},
+        "machine": {"processor": processor(), "cores": os.cpu_count()},
         **about,
         "medians": {scenario: medians(runs) for scenario, runs in results.items()},
         "runs": {scenario: [asdict(run) for run in runs] for scenario, runs in results.items()},
