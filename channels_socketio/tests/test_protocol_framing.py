@@ -1,11 +1,14 @@
 """Frames and polling bodies of Engine.IO v4: one table used in both directions, one of bad input."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_socketio.protocol.engine_packets import Encoded
 from channels_socketio.protocol.framing import Framing
+from channels_socketio.protocol.legacy import LegacyFraming
 from channels_socketio.protocol.reasons import ProtocolError
 
 TEXT = "text/plain; charset=UTF-8"
@@ -90,3 +93,21 @@ def test_any_body_either_splits_or_is_a_protocol_error(body: bytes) -> None:
     except ProtocolError:
         return
     assert len(packets) == body.count(b"\x1e") + 1
+
+
+@pytest.mark.parametrize(
+    ("framing", "unit", "content_type"),
+    [
+        (Framing(), b"6\x1e", "text/plain"),
+        (Framing(), b"b\x1e", "text/plain"),
+        (LegacyFraming(), b"1:6", "text/plain"),
+        (LegacyFraming(), b"\x00\x01\xff6", "application/octet-stream"),
+        (LegacyFraming(), b"\x01\x01\xff\x04", "application/octet-stream"),
+    ],
+)
+def test_a_body_full_of_tiny_packets_takes_time_in_proportion(framing: Framing, unit: bytes, content_type: str) -> None:
+    """A body of 1 MB takes well below a second; if every packet cost a copy of the rest it would take minutes."""
+    count = 1_000_000 // len(unit)
+    start = time.process_time()
+    assert len(framing.decode_body(unit * count, content_type)) in (count, count + 1)
+    assert time.process_time() - start < 10
