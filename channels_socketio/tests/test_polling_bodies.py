@@ -1,10 +1,15 @@
 """What clients post: bodies that are none, too long, in pieces, too slow or cut off, under both ASGI servers."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
+from channels.testing import HttpCommunicator
 
+from channels_socketio.server import SocketIOServer
 from channels_socketio.tests.arenas import MAX_PAYLOAD, Arena, assert_alive, assert_gone, joined
+from channels_socketio.tests.party import everybody
 from channels_socketio.tests.raw import Raw
 
 
@@ -100,3 +105,17 @@ async def test_many_small_packets_in_one_body_take_no_time(raw: Raw) -> None:
     assert (await raw.post(sid, "\x1e".join(["6"] * (MAX_PAYLOAD // 2)))).pair == (200, "ok")
     assert asyncio.get_running_loop().time() - start < 5
     await assert_alive(raw, sid)
+
+
+async def test_a_body_full_of_packets_leaves_turns_to_others() -> None:
+    application, turns = SocketIOServer([], everybody, {}).polling(), 0
+    path = "/socket.io/?EIO=4&transport=polling"
+    opened: Any = await HttpCommunicator(application, "GET", path).get_response(5)
+    path += f"&sid={json.loads(opened['body'][1:])['sid']}"
+    post = HttpCommunicator(application, "POST", path, b"\x1e".join([b"6"] * 100_000))
+    answer = asyncio.ensure_future(post.get_response(60))
+    while not answer.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert answer.result()["status"] == 200
+    assert turns > 100

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..server import SocketIOServer
 
 BODY_SECONDS = 20.0  # that a client has to send a body
+TURN_PACKETS = 500  # that one client may have handled before others get their turn: a body can hold half a million
 COMPRESS_FROM = 1024  # bytes
 PACKETS_FOR_PYTHON = 16  # python-engineio closes when an answer has more
 JSON = "application/json"
@@ -131,9 +132,11 @@ class PollingEndpoint(AsyncConsumer):
         await respond(self.base_send, 200, b"ok", "text/html")
 
     async def _feed(self, transport: PollingTransport, body: bytes) -> None:
-        for packet in transport.connection.split_body(body, self._content_type()):
+        for number, packet in enumerate(transport.connection.split_body(body, self._content_type()), start=1):
             transport.connection.receive(packet)
             await transport.read_on()
+            if number % TURN_PACKETS == 0:
+                await asyncio.sleep(0)
 
     async def _read_body(self, connection: "Connection") -> bytes:
         limit = connection.engine.options.max_payload
