@@ -163,6 +163,18 @@ async def test_polls_and_posts_behind_the_upgrade_are_refused_and_change_nothing
     await assert_socket_alive(socket)
 
 
+async def test_a_poll_that_an_upgrade_overtakes_is_refused(raw: Raw) -> None:
+    """Probe and upgrade come at once, so nothing has ended the poll between them."""
+    sid = await joined(raw)
+    poll = await raw.start("GET", sid=sid)
+    socket = await raw.websocket(sid=sid)
+    await socket.send("2probe")
+    await socket.send("5")
+    assert await read(socket) == "3probe"
+    assert (await poll.answer()).pair == BAD_REQUEST
+    await assert_socket_alive(socket)
+
+
 # Candidates
 
 
