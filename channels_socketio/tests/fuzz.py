@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 
 from channels_socketio.tests.arenas import MAX_PAYLOAD, Arena
 from channels_socketio.tests.clients import WAYS, Client
-from channels_socketio.tests.raw import Raw
+from channels_socketio.tests.raw import SECONDS, Raw
 
 WORKERS = 8
 ATTACHMENT = '{"_placeholder":true,"num":0}'
@@ -129,6 +129,7 @@ class Report:
     memory: list[int] = field(default_factory=list)
     left_over: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
 
     @property
     def growth(self) -> int:
@@ -138,6 +139,7 @@ class Report:
     def problems(self) -> list[str]:
         """Return what must not be."""
         found = [f"in the log: {line}" for line in self.errors]
+        found += [f"stuck: {way}" for way in self.stuck]
         found += [f"answered with {status}" for status in self.statuses if status >= 500]
         found += [f"left over: {count} {what}" for what, count in self.left_over.items() if count]
         if self.growth > 16_000_000:
@@ -198,10 +200,12 @@ class Fuzz:
     async def _work(self, chance: random.Random) -> None:
         while self.report.packets < self.count:
             self.report.sessions += 1
-            async with Raw(self.arena.port, "/fuzz/") as raw:
-                await chance.choice([self._by_websocket, self._by_polling, self._by_polling, self._by_request])(
-                    raw, chance
-                )
+            way = chance.choice([self._by_websocket, self._by_polling, self._by_polling, self._by_request])
+            try:
+                async with asyncio.timeout(4 * SECONDS), Raw(self.arena.port, "/fuzz/") as raw:
+                    await way(raw, chance)
+            except TimeoutError:
+                self.report.stuck.append(way.__name__)
 
     async def _by_websocket(self, raw: Raw, chance: random.Random) -> None:
         """Send frames until the server has enough; sometimes take over a polling session on the way."""
@@ -219,6 +223,7 @@ class Fuzz:
             await socket.close()
             await reader
         reader.cancel()
+        await asyncio.wait({reader})
 
     async def _by_polling(self, raw: Raw, chance: random.Random) -> None:
         """Post bodies until the server has enough; sometimes leave without a word."""
@@ -228,13 +233,14 @@ class Fuzz:
         while status == 200 and chance.random() < 0.9:
             packets = [new_packet(chance) for _ in range(chance.choice([1, 1, 2, 5]))]
             body = b"\x1e".join(packet.encode() if isinstance(packet, str) else packet for packet in packets)
-            status = (await raw.post(sid, body[: MAX_PAYLOAD + 10])).status
+            status = (await raw.post(sid, body[:MAX_PAYLOAD])).status
             self.report.statuses[status] += 1
             self.report.packets += len(packets)
         if chance.random() < 0.8:
             await raw.post(sid, "1")
             await poller
         poller.cancel()
+        await asyncio.wait({poller})
 
     async def _by_request(self, raw: Raw, chance: random.Random) -> None:
         """Ask for nonsense."""

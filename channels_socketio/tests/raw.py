@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -42,29 +44,43 @@ class Answer:
 
 
 class Request:
-    """A request that is on its way; `answer` waits for its response."""
+    """A request that is on its way; `answer` waits for its response.
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
+    A bare socket: a stream forgets what it has read when the server, done with a request whose body it does not want,
+    closes the connection.
+    """
+
+    def __init__(self) -> None:
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
+
+    async def connect(self, port: int) -> None:
+        """Connect to a server on this machine."""
+        await asyncio.get_running_loop().sock_connect(self.socket, ("127.0.0.1", port))
 
     async def send(self, data: bytes) -> None:
-        """Send more."""
-        self.writer.write(data)
-        await self.writer.drain()
+        """Send more; a server may have stopped reading."""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(SECONDS):
+                await asyncio.get_running_loop().sock_sendall(self.socket, data)
 
     async def answer(self) -> Answer:
         """Return the response; the server must close after it."""
-        async with asyncio.timeout(SECONDS):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            lines = head.strip().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-            body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+        data = b""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(SECONDS):
+                while part := await asyncio.get_running_loop().sock_recv(self.socket, 65_536):
+                    data += part
         self.abort()
-        return Answer(int(lines[0].split()[1]), headers, body)
+        head, _, body = data.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        assert len(body) == int(headers.get("content-length", "0")), data
+        return Answer(int(status.split()[1]), headers, body)
 
     def abort(self) -> None:
         """Give up."""
-        self.writer.transport.abort()
+        self.socket.close()
 
 
 class Raw:
@@ -83,9 +99,9 @@ class Raw:
     ) -> None:
         for request in self._requests:
             request.abort()
-        for socket in self._sockets:
-            socket.transport.abort()
-            await socket.wait_closed()
+        for connection in self._sockets:
+            connection.transport.abort()
+            await connection.wait_closed()
 
     def target(self, query: dict[str, str]) -> str:
         """Return path and query; a value of None in `query` leaves a default out."""
@@ -95,10 +111,10 @@ class Raw:
     async def start(self, method: str, head: Iterable[str] = (), body: bytes = b"", **query: Any) -> Request:
         """Send a request and return it while it waits; `head` are more headers, `body` the first part of the body."""
         target = self.target(query)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**24)
         lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", "Connection: close"]
-        request = Request(reader, writer)
+        request = Request()
         self._requests.append(request)
+        await request.connect(self.port)
         await request.send("\r\n".join([*lines, *self.headers, *head, "", ""]).encode("latin-1") + body)
         return request
 
@@ -127,11 +143,11 @@ class Raw:
         """Open a WebSocket."""
         url = f"ws://127.0.0.1:{self.port}{self.target({'transport': 'websocket'} | query)}"
         headers = [(name, value) for name, _, value in (header.partition(": ") for header in self.headers)]
-        socket = await connect(
+        connection = await connect(
             url, additional_headers=headers, ping_interval=None, compression=None, max_size=None, proxy=None
         )
-        self._sockets.append(socket)
-        return socket
+        self._sockets.append(connection)
+        return connection
 
 
 async def read(socket: ClientConnection) -> str | bytes:

@@ -33,6 +33,7 @@ def test_a_seed_makes_the_same_packets() -> None:
     [
         ({}, None),
         ({"errors": ["Traceback"]}, "in the log: Traceback"),
+        ({"stuck": ["_by_polling"]}, "stuck: _by_polling"),
         ({"statuses": {500: 1}}, "answered with 500"),
         ({"left_over": {"sockets": 1}}, "left over: 1 sockets"),
         ({"memory": [0, 0, 0, 20_000_000]}, "memory grew by 20000000 bytes"),
