@@ -281,7 +281,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = run(Path(folder), options.server, options.count, options.seed)
     print(f"seed {options.seed}: {report}")  # noqa: T201  (what was asked for)
-    raise SystemExit("\n".join(report.problems()))
+    raise SystemExit("\n".join(report.problems()) or 0)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """What strangers send disturbs nobody: no traceback, no connection left, flat memory, the others go on."""
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from channels_socketio.tests.arenas import Arena
 from channels_socketio.tests.fuzz import Fuzz, Report, new_packet
+from channels_socketio.tests.processes import ROOT
 
 
 @pytest.mark.parametrize(("server", "count"), [("daphne", 3_000), ("frames", 7_000)])
@@ -18,6 +21,13 @@ async def test_random_packets_disturb_nobody(tmp_path: Path, server: str, count:
     assert report.problems() == []
     assert report.packets >= count
     assert {200, 400, 403} <= report.statuses.keys()
+
+
+def test_the_command_reports_and_its_status_tells() -> None:
+    command = [sys.executable, "-m", "channels_socketio.tests.fuzz", "--count", "200", "--seed", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("seed 1: Report(packets=2")
 
 
 def test_a_seed_makes_the_same_packets() -> None:
