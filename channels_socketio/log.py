@@ -1,0 +1,65 @@
+"""What an application stores of a namespace's events, so that nothing is lost: the contract of a log.
+
+A log numbers its entries 1, 2, 3 ... without holes (`seq`), in the order in which they were committed, and it counts
+its deletions, each of which takes one entry back. Together they are a position; every entry and every deletion
+moves it on by one, so that whoever follows the log finds out by arithmetic that something is missing.
+The log is the truth, what crosses processes is only news of it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+
+class Position(NamedTuple):
+    """A place in a log: the `seq` of the newest entry, 0 before the first, and the number of deletions so far."""
+
+    seq: int
+    deletions: int
+
+    @property
+    def steps(self) -> int:
+        """How many entries and deletions led here."""
+        return self.seq + self.deletions
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An entry or a deletion as the event that tells clients of it; `position` is that of the log behind it.
+
+    `deletes` is the `seq` of the entry that a deletion takes back, None for an entry. `data` is the event's
+    one argument, anything that JSON can carry.
+    """
+
+    position: Position
+    event: str
+    data: Any
+    deletes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a log: `items` in order, without entries that were deleted, and the position behind them.
+
+    `before` is the position that a client must be at for the items to be all that it lacks.
+    """
+
+    before: Position
+    items: Sequence[Item]
+    position: Position
+
+
+class Log(Protocol):
+    """The stored events of the namespaces of a consumer. Its methods read committed data, and wait for nobody else."""
+
+    async def newest(self, namespace: str) -> Page:
+        """Return what a new client is shown, up to the end of the log."""
+
+    async def after(self, namespace: str, position: Position, limit: int) -> Page:
+        """Return what came after `position`: the deletions first, then the entries, at most `limit` of each.
+
+        Of more, the oldest are returned, and the page's position is not the log's end yet.
+        """
+
+    async def positions(self, namespaces: Collection[str]) -> Mapping[str, Position]:
+        """Return the ends of several logs; those without entries may be missing."""
