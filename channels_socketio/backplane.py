@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
@@ -39,6 +40,8 @@ class Backplane:
         self._process = process
         self._outbox: deque[list[Any]] = deque()
         self._outbox_filled = asyncio.Event()
+        self._outbox_sent = asyncio.Event()
+        self._outbox_sent.set()
         self._joined = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.dropped = 0
@@ -73,7 +76,14 @@ class Backplane:
             self._drop(1, "the channel layer does not keep up")
             return
         self._outbox.append(news_item(room, parcel, skip, volatile))
+        self._outbox_sent.clear()
         self._outbox_filled.set()
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until the layer has what was published, at most `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._outbox_sent.wait()
 
     async def _send(self) -> None:
         assert self._layer is not None  # noqa: S101  (for the type checker)
@@ -88,6 +98,8 @@ class Backplane:
                 self._drop(len(items), f"the channel layer failed: {type(error).__name__}: {error}")
             else:
                 self._recover()
+            if not self._outbox:
+                self._outbox_sent.set()
 
     async def _listen(self) -> None:
         assert self._layer is not None  # noqa: S101  (for the type checker)

@@ -75,6 +75,11 @@ class Connection:
         """Whether so many events wait for their handlers that nothing more should be read."""
         return self._backlog > self.server.options.backlog
 
+    @property
+    def busy(self) -> bool:
+        """Whether handlers of its sockets are running; those that clean up after the close count as well."""
+        return self._backlog > 0
+
     def open(self) -> None:
         """Send the handshake and start the clock."""
         self.runtime.connections[self.engine.sid] = self
@@ -114,7 +119,7 @@ class Connection:
         self.runtime.hub.flush()
         self.close_reason = reason
         self.engine.close(reason)
-        self.protocol.close(reason)
+        self.protocol.close()
         sockets, self.sockets = self.sockets, {}
         self.runtime.connections.pop(self.engine.sid, None)
         for socket in sockets.values():

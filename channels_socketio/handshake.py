@@ -22,6 +22,7 @@ class Fault(enum.Enum):
     BAD_METHOD = (2, "Bad handshake method")
     BAD_REQUEST = (3, "Bad request")
     UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
+    SHUTTING_DOWN = (3, "Server shutting down")  # not Engine.IO's: its server closes the port
 
     def __init__(self, code: int, message: str) -> None:
         self.code = code
@@ -29,11 +30,12 @@ class Fault(enum.Enum):
 
 
 class HandshakeError(Exception):
-    """A request that Engine.IO does not allow; answered with HTTP status 400 and the fault as JSON."""
+    """A request that Engine.IO does not allow; answered with `status`, which is HTTP's, and the fault as JSON."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)
         self.fault = fault
+        self.status = 503 if fault is Fault.SHUTTING_DOWN else 400
 
 
 @dataclass(frozen=True, slots=True)

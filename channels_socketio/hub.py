@@ -88,10 +88,6 @@ class Hub(Generic[Parcel]):
         """Return the ids of who is in `room`."""
         return list(self._members.get(room, ()))
 
-    def rooms(self, member: str) -> list[str]:
-        """Return the rooms that `member` is in."""
-        return list(self._rooms.get(member, ()))
-
     def publish(self, room: str, parcel: Parcel, skip: Collection[str] = ()) -> None:
         """Deliver `parcel` to everybody in `room` but `skip` at the end of this turn.
 

@@ -1,6 +1,7 @@
 """What all connections of one event loop share. A process that serves has one loop."""
 
 import asyncio
+import logging
 import secrets
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -11,12 +12,16 @@ from .backplane import Backplane
 from .deadlines import Deadlines
 from .hub import Hub
 from .protocol.parcel import Parcel, join
+from .protocol.reasons import Reason
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .socket import Socket
     from .transports.polling import PollingTransport
 
+logger = logging.getLogger(__name__)
+
+CLOSE_CHECK_SECONDS = 0.02
 ID_BYTES = 15  # 120 random bits, 20 characters
 
 
@@ -31,6 +36,7 @@ class Runtime:
         self.connections: dict[str, Connection] = {}
         self.polling: dict[str, PollingTransport] = {}
         self.sockets: dict[str, Socket] = {}
+        self.closing = False
         self._started = False
 
     @property
@@ -42,6 +48,27 @@ class Runtime:
         """Be ready to hear from other processes."""
         self._started = True
         await self.backplane.start()
+
+    async def close(self, reason: Reason, seconds: float) -> None:
+        """Close all connections, and let nobody open another.
+
+        One whose handlers are running is closed when they are done, and clients that poll may fetch what waits for
+        them: all this within `seconds`. Returns when the handlers that clean up are done as well.
+        """
+        self.closing = True
+        logger.info("Closing %d connections: %s.", len(self.connections), reason.text)
+        last = self.now() + seconds
+        closed: list[Connection] = []
+        while self.connections or self.polling or any(connection.busy for connection in closed):
+            late = self.now() > last
+            for connection in list(self.connections.values()):
+                if late or not connection.busy:
+                    connection.close(reason)
+                    closed.append(connection)
+            if late:
+                break
+            await asyncio.sleep(CLOSE_CHECK_SECONDS)
+        await self.backplane.flush(seconds)
 
     def now(self) -> float:
         """Return the time on the clock of all deadlines."""

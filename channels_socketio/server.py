@@ -77,7 +77,12 @@ class SocketIOServer:
         return PollingEndpoint.as_asgi(server=self)
 
     def new_connection(self, request: EngineRequest, scope: Any, transport: Transport) -> Connection:
-        """Return a connection for an admitted handshake; raises HandshakeError for a version that is not spoken."""
+        """Return a connection for an admitted handshake.
+
+        Raises HandshakeError for a version that is not spoken, and once the process is about to end.
+        """
+        if self.runtime.closing:
+            raise HandshakeError(Fault.SHUTTING_DOWN)
         legacy = request.version == LEGACY_VERSION and self.options.legacy_clients
         if not legacy and request.version != VERSION:
             raise HandshakeError(Fault.UNSUPPORTED_VERSION)

@@ -9,24 +9,23 @@ import logging
 
 
 class Reason(enum.Enum):
-    """Each row: text, log level, whether the client may come back by itself."""
+    """Each row: text, log level."""
 
-    TRANSPORT_CLOSE = ("transport close", logging.DEBUG, True)
-    TRANSPORT_ERROR = ("transport error", logging.INFO, True)
-    PING_TIMEOUT = ("ping timeout", logging.INFO, True)
-    PARSE_ERROR = ("parse error", logging.INFO, True)
-    PAYLOAD_TOO_LARGE = ("payload too large", logging.INFO, True)
-    CONNECT_TIMEOUT = ("connect timeout", logging.INFO, True)
-    SLOW_CONSUMER = ("slow consumer", logging.WARNING, True)
-    SERVER_SHUTTING_DOWN = ("server shutting down", logging.INFO, True)
-    FORCED_SERVER_CLOSE = ("forced server close", logging.INFO, True)
-    CLIENT_DISCONNECT = ("client namespace disconnect", logging.DEBUG, False)
-    SERVER_DISCONNECT = ("server namespace disconnect", logging.INFO, False)
+    TRANSPORT_CLOSE = ("transport close", logging.DEBUG)
+    TRANSPORT_ERROR = ("transport error", logging.INFO)
+    PING_TIMEOUT = ("ping timeout", logging.INFO)
+    PARSE_ERROR = ("parse error", logging.INFO)
+    PAYLOAD_TOO_LARGE = ("payload too large", logging.INFO)
+    CONNECT_TIMEOUT = ("connect timeout", logging.INFO)
+    SLOW_CONSUMER = ("slow consumer", logging.WARNING)
+    SERVER_SHUTTING_DOWN = ("server shutting down", logging.DEBUG)
+    FORCED_SERVER_CLOSE = ("forced server close", logging.INFO)
+    CLIENT_DISCONNECT = ("client namespace disconnect", logging.DEBUG)
+    SERVER_DISCONNECT = ("server namespace disconnect", logging.INFO)
 
-    def __init__(self, text: str, log_level: int, may_return: bool) -> None:
+    def __init__(self, text: str, log_level: int) -> None:
         self.text = text
         self.log_level = log_level
-        self.may_return = may_return
 
 
 class ProtocolError(Exception):

@@ -149,13 +149,11 @@ class SocketIOProtocol:
         elif self._reassembly is not None and now >= self._reassembly.deadline:
             self._fail(Reason.PARSE_ERROR, f"attachments missing after {self.options.reassembly_timeout:g} s")
 
-    def close(self, reason: Reason) -> list[str]:
-        """Forget everything; return the namespaces that were known, connecting ones included."""
-        known = list(self._namespaces)
+    def close(self) -> None:
+        """Forget everything; what still comes is ignored."""
         self._namespaces.clear()
         self._reassembly = None
         self._failed = True
-        return known
 
     def accept(self, namespace: str, sid: str) -> None:
         """Answer a ConnectRequested: the peer's id in `namespace` is `sid`."""
@@ -174,14 +172,6 @@ class SocketIOProtocol:
         self._expect(namespace, NamespaceState.CONNECTED)
         del self._namespaces[namespace]
         self._send(Packet(PacketType.DISCONNECT, namespace))
-
-    def send_event(self, namespace: str, args: Sequence[Any], ack_id: int | None = None) -> None:
-        """Queue an event; with `ack_id` the first answer comes as AckReceived."""
-        messages = encode_event(namespace, args, ack_id)
-        if ack_id is not None:
-            self.expect_ack(namespace, ack_id)
-        self._expect(namespace, NamespaceState.CONNECTED)
-        self._messages.extend(messages)
 
     def send_ack(self, namespace: str, ack_id: int, args: Sequence[Any]) -> None:
         """Queue the answer to an event."""

@@ -12,13 +12,20 @@ frozen out of its sight, and it looks for cycles in the rest less often.
 
 import gc
 import resource
+import signal
+from socket import socket
+from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
+
+from ..protocol.reasons import Reason
+from ..runtime import current_runtime
 
 BACKLOG = 4096
-GRACE_SECONDS = 10
+CLOSE_SECONDS = 3.0  # that Socket.IO's connections have to end in good order
+GRACE_SECONDS = 10  # that uvicorn gives to whatever else is being answered
 GC_THRESHOLDS = (50_000, 20, 100)
 FRAMES_PROTOCOL = "channels_socketio.servers.uvicorn_frames:FramesProtocol"
 
@@ -32,6 +39,34 @@ class TunedConfig(uvicorn.Config):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+
+
+class ClosingServer(uvicorn.Server):
+    """A server that ends with status 0 and says goodbye to Socket.IO's clients before it stops listening.
+
+    uvicorn by itself knows nothing of acks that are on their way, and waits for polls that are held.
+    """
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Part of uvicorn's class: a signal has come."""
+        await current_runtime().close(Reason.SERVER_SHUTTING_DOWN, CLOSE_SECONDS)
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Part of uvicorn's class, which raises the signal once more at the end: a process that obeyed did not fail."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+class Worker(multiprocess.Process):
+    """One of several processes that serve."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """Part of uvicorn's class: the server that runs in the child."""
+        if self._server is None:
+            self._server = ClosingServer(self.config)
+        return self._server
 
 
 def serve(application: str, host: str, port: int, workers: int, **options: Any) -> None:
@@ -58,9 +93,11 @@ def serve(application: str, host: str, port: int, workers: int, **options: Any) 
     config = TunedConfig(application, **settings | options)
     listener = config.bind_socket()
     if workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
+        ClosingServer(config).run(sockets=[listener])
     else:
-        Multiprocess(config, [listener]).run()
+        # The supervisor takes its workers' class from its module; there is no other way to give it one.
+        multiprocess.Process = Worker  # type: ignore[misc]
+        multiprocess.Multiprocess(config, [listener]).run()
 
 
 def raise_file_limit() -> int:

@@ -104,6 +104,11 @@ class Arena(SocketIOConsumer):
         await self.emit("last words")
         self.socket.connection.close(Reason.FORCED_SERVER_CLOSE)
 
+    @on("take")
+    async def take(self, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return "done"
+
     @on("fail")
     async def fail(self) -> None:
         raise RuntimeError("asked for")
@@ -123,6 +128,7 @@ async def stats(scope: Any, receive: Any, send: Any) -> None:
     numbers = {
         "connections": len(runtime.connections),
         "polling": len(runtime.polling),
+        "held": sum(transport.polling for transport in runtime.polling.values()),
         "sockets": len(runtime.sockets),
         "tasks": len(asyncio.all_tasks()),
         "memory": pages * os.sysconf("SC_PAGE_SIZE"),

@@ -276,7 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m channels_socketio.tests.fuzz")
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
-    parser.add_argument("--server", choices=["daphne", "uvicorn", "frames"], default="uvicorn")
+    parser.add_argument("--server", choices=["daphne", "uvicorn", "serve"], default="uvicorn")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         report = run(Path(folder), options.server, options.count, options.seed)

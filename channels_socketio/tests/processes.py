@@ -94,15 +94,16 @@ class Process:
 
 
 def server_command(server: str, port: int, application: str) -> list[str]:
-    """Return the command that serves `application` with `server`: `daphne`, `uvicorn`, or `frames`.
+    """Return the command that serves `application` with `server`: `daphne`, `uvicorn`, or `serve`.
 
     The last is uvicorn with ready frames, as `manage.py serve` has it.
     """
-    uvicorn = f"uvicorn --host 127.0.0.1 --port {port} {application} --ws"
+    if server == "serve":
+        call = f"serve({application!r}, '127.0.0.1', {port}, 1)"
+        return [sys.executable, "-c", f"from channels_socketio.servers.serve import serve; {call}"]
     arguments = {
         "daphne": f"daphne -b 127.0.0.1 -p {port} {application}",
-        "uvicorn": f"{uvicorn} websockets-sansio",
-        "frames": f"{uvicorn} channels_socketio.servers.uvicorn_frames:FramesProtocol",
+        "uvicorn": f"uvicorn --host 127.0.0.1 --port {port} {application} --ws websockets-sansio",
     }[server]
     return [sys.executable, "-m", *arguments.split()]
 

@@ -12,7 +12,7 @@ from channels_socketio.tests.fuzz import Fuzz, Report, new_packet
 from channels_socketio.tests.processes import ROOT
 
 
-@pytest.mark.parametrize(("server", "count"), [("daphne", 3_000), ("frames", 7_000)])
+@pytest.mark.parametrize(("server", "count"), [("daphne", 3_000), ("serve", 7_000)])
 async def test_random_packets_disturb_nobody(tmp_path: Path, server: str, count: int) -> None:
     seed = random.randrange(2**32)
     print(f"python -m channels_socketio.tests.fuzz --count {count} --seed {seed} --server {server}")  # noqa: T201

@@ -61,14 +61,18 @@ def test_what_is_wrong_is_found_in_the_order_of_the_javascript_server(
     assert str(caught.value) == fault.message
 
 
-def test_faults_have_the_numbers_and_texts_of_engine_io() -> None:
+def test_faults_have_the_numbers_and_texts_of_engine_io_and_one_is_added() -> None:
     assert [(fault.code, fault.message) for fault in Fault] == [
         (0, "Transport unknown"),
         (1, "Session ID unknown"),
         (2, "Bad handshake method"),
         (3, "Bad request"),
         (5, "Unsupported protocol version"),
+        (3, "Server shutting down"),
     ]
+    assert {fault.name: HandshakeError(fault).status for fault in Fault if HandshakeError(fault).status != 400} == {
+        "SHUTTING_DOWN": 503
+    }
 
 
 def test_a_scope_without_a_query_has_an_empty_one() -> None:

@@ -170,8 +170,6 @@ def test_what_is_sent_is_written_in_order_and_once() -> None:
     protocol.accept("/", "id-1")
     protocol.refuse("/a", {"message": "no", "data": {"code": "é"}})
     protocol.accept("/b", "id-2")
-    protocol.send_event("/", ("a", 0, b"\x01"))
-    protocol.send_event("/b", ["a"], 5)
     protocol.send_ack("/", 0, ())
     protocol.send_ack("/b", 1, [b""])
     protocol.disconnect("/b")
@@ -179,23 +177,26 @@ def test_what_is_sent_is_written_in_order_and_once() -> None:
         '0{"sid":"id-1"}',
         '4/a,{"message":"no","data":{"code":"é"}}',
         '0/b,{"sid":"id-2"}',
-        f'51-["a",0,{ONE}]',
-        b"\x01",
-        '2/b,5["a"]',
         "30[]",
         f"61-/b,1[{ONE}]",
         b"",
         "1/b,",
     ]
     assert protocol.data_to_send() == []
+
+
+def test_an_event_is_encoded_for_all_sockets_of_its_namespace() -> None:
     assert encode_event("/b", ["a"], 5) == ['2/b,5["a"]']
+    assert encode_event("/", ("a", 0, b"\x01")) == [f'51-["a",0,{ONE}]', b"\x01"]
+    with pytest.raises(TypeError):
+        encode_event("/", ["a", object()])
 
 
 def test_an_answer_to_an_event_comes_once_and_not_after_it_was_forgotten() -> None:
     protocol = joined("/", "/room")
-    protocol.send_event("/", ["a"], 1)
-    protocol.send_event("/room", ["a"], 1)
-    protocol.send_event("/", ["a"], 2)
+    protocol.expect_ack("/", 1)
+    protocol.expect_ack("/room", 1)
+    protocol.expect_ack("/", 2)
     protocol.forget_ack("/", 2)
     protocol.forget_ack("/", 2)
     protocol.forget_ack("/unknown", 2)
@@ -206,7 +207,7 @@ def test_an_answer_to_an_event_comes_once_and_not_after_it_was_forgotten() -> No
 
 def test_acks_asked_for_before_a_namespace_was_left_are_unknown_after_coming_back() -> None:
     protocol = joined("/")
-    protocol.send_event("/", ["a"], 1)
+    protocol.expect_ack("/", 1)
     protocol.receive_data("1", START)
     protocol.receive_data("0", START)
     protocol.accept("/", "id-2")
@@ -299,8 +300,6 @@ def test_answering_what_was_not_asked_is_this_sides_mistake(known: list[str], mi
     "misuse",
     [
         lambda protocol: protocol.disconnect("/"),
-        lambda protocol: protocol.send_event("/", ["a"]),
-        lambda protocol: protocol.send_event("/", ["a"], 1),
         lambda protocol: protocol.send_ack("/", 1, []),
         lambda protocol: protocol.expect_ack("/", 1),
     ],
@@ -314,27 +313,18 @@ def test_sending_to_a_peer_outside_the_namespace_is_this_sides_mistake(misuse: A
     assert protocol.data_to_send() == []
 
 
-def test_an_event_that_cannot_be_encoded_leaves_no_ack_behind() -> None:
-    protocol = joined("/")
-    with pytest.raises(TypeError):
-        protocol.send_event("/", ["a", object()], 1)
-    protocol.receive_data("31[]", START)
-    assert protocol.events_received() == []
-    assert protocol.data_to_send() == []
-
-
-def test_close_tells_which_namespaces_were_known_and_ends_all() -> None:
+def test_close_ends_all() -> None:
     protocol = joined("/", "/a")
     protocol.receive_data("0/b,", START)
     protocol.receive_data(f'51-["a",{ONE}]', START)
     protocol.events_received()
-    assert protocol.close(Reason.TRANSPORT_CLOSE) == ["/", "/a", "/b"]
-    assert protocol.close(Reason.TRANSPORT_CLOSE) == []
+    protocol.close()
+    protocol.close()
     protocol.receive_data(b"1", START)
     assert protocol.events_received() == []
     assert protocol.next_deadline() is None
     with pytest.raises(RuntimeError):
-        protocol.send_event("/", ["a"])
+        protocol.send_ack("/", 1, [])
 
 
 MESSAGES = st.sampled_from([message for messages, _ in STREAMS for message in messages]) | st.text() | st.binary()
@@ -370,4 +360,4 @@ def test_no_sequence_of_messages_raises_and_a_failure_is_the_last_event(
             asked.remove(namespace)
             protocol.accept(namespace, "id")
             inside.add(namespace)
-    assert len(protocol.close(Reason.TRANSPORT_CLOSE)) == len(asked | inside)
+    assert protocol._namespaces.keys() == asked | inside

@@ -34,7 +34,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     running.stop()
 
 
-GROUNDS = ["daphne memory", "daphne redis", "uvicorn memory", "uvicorn redis", "frames memory"]
+GROUNDS = ["daphne memory", "daphne redis", "uvicorn memory", "uvicorn redis", "serve memory"]
 
 
 @pytest.fixture(scope="module", params=GROUNDS)

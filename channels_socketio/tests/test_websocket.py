@@ -237,7 +237,7 @@ async def test_binary_and_text_frames_are_told_apart(connect: Connect) -> None:
 OPTIONS = {"QUEUE_BUDGET": 16_000_000, "MAX_PAYLOAD": 1_000_000}
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn", "frames"])
+@pytest.fixture(scope="module", params=["daphne", "uvicorn", "serve"])
 def hall(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The hall, served by each of the servers."""
     with Hall(tmp_path_factory.mktemp("hall"), request.param, OPTIONS) as running:

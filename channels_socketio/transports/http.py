@@ -53,7 +53,7 @@ class PollingEndpoint(AsyncConsumer):
         try:
             await self._answer(parse_request(scope, "polling"))
         except HandshakeError as error:
-            await respond(send, 400, error_body(error.fault.code, error.fault.message), JSON)
+            await respond(send, error.status, error_body(error.fault.code, error.fault.message), JSON)
         except Refused as refused:
             self.server.log_refusal(scope, refused)
             await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON)

@@ -75,7 +75,7 @@ class WebSocketTransport(AsyncConsumer):
             request = parse_request(scope, "websocket")
             opened = await (self._open(request) if request.sid is None else self._upgrade(request.sid))
         except HandshakeError as error:
-            await refuse_websocket(scope, receive, send, 400, error.fault.code, error.fault.message)
+            await refuse_websocket(scope, receive, send, error.status, error.fault.code, error.fault.message)
         except Refused as refused:
             self.server.log_refusal(scope, refused)
             await refuse_websocket(scope, receive, send, 403, FORBIDDEN, refused.message)

@@ -6,11 +6,14 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.processes import ROOT, Process, free_port, wait_until
-from channels_socketio.tests.wire import Dial
+from channels_socketio.tests.processes import ROOT, Process, Redis, free_port, wait_until
+from channels_socketio.tests.wire import Dial, WireClient
 
 PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
 
@@ -45,22 +48,40 @@ def test_what_is_not_fit_for_production_is_refused_with_what_to_set(
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process]]:
     """The address of a served site with a database of its own, and its process."""
-    folder = tmp_path_factory.mktemp("serve")
+    with serving(tmp_path_factory.mktemp("serve")) as (address, process):
+        yield address, process
+    assert "Serving http://127.0.0.1:" in process.output()
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[tuple[str, Process]]:
+    """The same with two workers behind the address."""
+    redis = Redis(tmp_path).start()
+    try:
+        with serving(tmp_path, "--workers", "2", REDIS_URL=redis.url) as served:
+            yield served
+    finally:
+        redis.stop()
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[str, Process]]:
+    """Serve a site that keeps its database in `folder`; it must end well."""
     port = free_port()
-    env = PRODUCTION | {"DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"}
-    clean = {"DEBUG": "", "PYTHONUNBUFFERED": "1"} | env
+    database = {"DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"}
+    clean = {"DEBUG": "", "PYTHONUNBUFFERED": "1"} | PRODUCTION | database | env
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(migrate, cwd=ROOT, env=os.environ | clean, check=True)
-    process = Process(
-        [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}"], folder / "serve.log", clean
-    )
+    command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}", *arguments]
+    process = Process(command, folder / "serve.log", clean)
     process.start()
     try:
         wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "it answers", 60)
         yield f"127.0.0.1:{port}", process
     finally:
-        process.stop()
-    assert "Serving http://127.0.0.1:" in process.output()
+        status = process.stop()
+    assert status == 0
+    assert "Traceback" not in process.output()
 
 
 def answers(url: str) -> bool:
@@ -81,16 +102,34 @@ def test_it_serves_pages_with_their_static_files(served: tuple[str, Process]) ->
     assert answers(f"http://{address}/static/chat/{script}")
 
 
-async def test_it_serves_sockets_and_its_log_shows_no_ids(served: tuple[str, Process], dial: Dial) -> None:
-    address, process = served
+async def new_client(address: str, dial: Dial) -> WireClient:
+    """Return a new visitor's client in the lobby, welcomed."""
     page = await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/", timeout=10)
     cookie = page.headers["Set-Cookie"].partition(";")[0]
     page.close()
     url = f"ws://{address}/socket.io/?EIO=4&transport=websocket"
     client = await dial(url, additional_headers={"Cookie": cookie})
     assert (await client.receive_event())[0] == "welcome"
+    return client
+
+
+async def test_it_serves_sockets_and_its_log_shows_no_ids(served: tuple[str, Process], dial: Dial) -> None:
+    address, process = served
+    client = await new_client(address, dial)
     await client.emit("send chat", {"msg": "hello"})
     event, data = await client.receive_event()
     assert (event, data["text"]) == ("new chat", "hello")
     assert "transport=" not in process.output()
     assert "Traceback" not in process.output()
+
+
+async def test_workers_say_goodbye_to_their_clients(workers: tuple[str, Process], dial: Dial) -> None:
+    address, process = workers
+    clients = [await new_client(address, dial) for _ in range(4)]
+    status = await asyncio.to_thread(process.stop)
+    for client in clients:
+        with suppress(ConnectionClosed):
+            while True:
+                await client.receive()
+        assert (client.connection.close_code, client.connection.close_reason) == (1001, "server shutting down")
+    assert status == 0
