@@ -97,7 +97,7 @@ class PollingEndpoint(AsyncConsumer):
                 transport.connection.close(Reason.TRANSPORT_CLOSE, "the client gave up its poll")
                 return
             if not ready.result():
-                raise HandshakeError(Fault.BAD_REQUEST)
+                raise HandshakeError(transport.fault)
             packets = transport.take()
         finally:
             transport.let_go()

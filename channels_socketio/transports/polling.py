@@ -4,6 +4,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
+from ..handshake import Fault
 from ..protocol.engine_packets import Encoded, EngineType
 from ..protocol.parcel import Parcel
 from ..protocol.reasons import Reason
@@ -27,8 +28,8 @@ RELEASE_SECONDS = 0.1  # from a probe to the end of the poll that is held
 class PollingTransport:
     """The packets of one client until it fetches them; the connection's budget bounds them.
 
-    `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over. `limit` is the
-    number of packets that one poll may fetch.
+    `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over, `fault` what a poll
+    is told that came too late. `limit` is the number of packets that one poll may fetch.
     """
 
     upgrades = ("websocket",)
@@ -37,6 +38,7 @@ class PollingTransport:
         self.connection: Connection
         self.posting = False
         self.candidate = False
+        self.fault = Fault.BAD_REQUEST
         self._runtime = runtime
         self._limit = limit
         self._sid = ""
@@ -71,8 +73,12 @@ class PollingTransport:
         """Let the client know by the poll that is held, or by the next one if it may still come.
 
         What waits goes before, in a poll of its own: a close packet beside it would overtake it in JavaScript clients.
+        A server that goes away has no close packet for its clients, which the Python client would take for a wish that
+        it stay away, but a fault.
         """
-        if reason is not Reason.TRANSPORT_CLOSE:
+        if reason is Reason.SERVER_SHUTTING_DOWN:
+            self.fault = Fault.SHUTTING_DOWN
+        elif reason is not Reason.TRANSPORT_CLOSE:
             self._farewell = str(EngineType.CLOSE)
         self._closed = True
         self.resume()
@@ -93,10 +99,12 @@ class PollingTransport:
             await self._resumed.wait()
 
     def hold(self) -> "asyncio.Future[bool]":
-        """Hold a poll: the result is True as soon as `take` has something for it, False once an upgrade overtook it."""
+        """Hold a poll: the result is True as soon as `take` has something for it, False when `fault` is its answer."""
         self._poll = self._runtime.loop.create_future()
         if self._packets or self._closed:
             self._release()
+            if self._going_away():
+                self._forget()
         elif self._probed:
             self._release_soon(self._poll)
         return self._poll
@@ -138,7 +146,11 @@ class PollingTransport:
 
     def _release(self, in_time: bool = True) -> None:
         if self._poll is not None:
-            release(self._poll, in_time)
+            release(self._poll, in_time and not self._going_away())
+
+    def _going_away(self) -> bool:
+        """Return whether the server ends, and nothing waits that a poll could fetch before."""
+        return self.fault is Fault.SHUTTING_DOWN and not self._packets
 
     def _release_soon(self, poll: "asyncio.Future[bool]") -> None:
         self._runtime.loop.call_later(RELEASE_SECONDS, release, poll)
