@@ -48,7 +48,7 @@ class Socket:
         self.kwargs = kwargs
         self.id = socket_id
         self.consumer = consumer_class(self)
-        self._inbox: deque[Callable[[], Awaitable[None]]] = deque()
+        self._inbox: deque[Callable[[], Awaitable[None]]] | None = None  # while a worker empties it
         self._worker: asyncio.Task[None] | None = None
         self._held: list[Parcel] = []
         self._rooms: set[str] = set()
@@ -162,16 +162,18 @@ class Socket:
             self.connection.disconnect(self)
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._inbox.append(work)
         self.connection.count_backlog(1)
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        if self._inbox is not None:
+            self._inbox.append(work)
+        else:
+            self._inbox = deque((work,))
+            self._worker = asyncio.create_task(self._work(self._inbox))
 
-    async def _work(self) -> None:
-        while self._inbox:
-            await self._inbox.popleft()()
+    async def _work(self, inbox: deque[Callable[[], Awaitable[None]]]) -> None:
+        while inbox:
+            await inbox.popleft()()
             self.connection.count_backlog(-1)
-        self._worker = None
+        self._inbox = self._worker = None
 
     async def _connect(self, auth: dict[str, Any]) -> None:
         refused: Refused | None = None

@@ -40,6 +40,7 @@ async def require_name(scope: Any) -> None:
     await require_login_session(scope)
     if not is_named(scope["session"]):
         raise Refused("no name", "Session unknown or expired.")
+    scope["session"].row = None  # a socket keeps the session, of whose memory the row is most
 
 
 class ChatConsumer(SocketIOConsumer):

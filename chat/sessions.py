@@ -29,6 +29,7 @@ from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
 from chat.database import in_thread
+from chat.lookups import lookups
 from chat.models import LoginSession, Visitor
 
 logger = logging.getLogger(__name__)
@@ -137,8 +138,12 @@ class SessionStore(DatabaseStore):
         Visitor.objects.filter(login_session=None).delete()
 
     async def aload(self) -> dict[str, Any]:
-        """See load()."""
-        return await in_thread(self.load)()
+        """See load(); all who wait at the same time share a query."""
+        self.row = await lookups().find(self.session_key)
+        if self.row is None:
+            self._session_key = None
+            return {}
+        return self.read(self.row)
 
     async def aexists(self, session_key: str) -> bool:
         """See exists()."""

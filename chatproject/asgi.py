@@ -8,11 +8,12 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
 django.setup()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the settings)
+
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from channels_socketio.authentication import AuthMiddlewareStack  # noqa: E402
 from channels_socketio.origin import OriginCheck  # noqa: E402
 from channels_socketio.refusal import refuse_unknown_path  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402

@@ -27,6 +27,7 @@ BACKLOG = 4096
 CLOSE_SECONDS = 3.0  # that Socket.IO's connections have to end in good order
 GRACE_SECONDS = 10  # that uvicorn gives to whatever else is being answered
 GC_THRESHOLDS = (50_000, 20, 100)
+HTTP_PROTOCOL = "channels_socketio.servers.uvicorn_upgrade:UpgradeProtocol"
 FRAMES_PROTOCOL = "channels_socketio.servers.uvicorn_frames:FramesProtocol"
 
 
@@ -79,7 +80,7 @@ def serve(application: str, host: str, port: int, workers: int, **options: Any) 
         "port": port,
         "workers": workers,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": HTTP_PROTOCOL,
         "ws": FRAMES_PROTOCOL,
         "ws_per_message_deflate": False,
         "ws_ping_interval": None,

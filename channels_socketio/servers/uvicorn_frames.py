@@ -4,34 +4,206 @@
 
 Plain ASGI wraps every message into an event, awaits `send`, and has the server build the frame anew for
 every client. Here a frame is built once for all clients, and any number of them goes to a client in one
-write. Receiving, the closing handshake, pings and limits are uvicorn's own. What is relied on of uvicorn's
-class is in `USED`, and a test says when it changes.
+write. Plain ASGI also keeps a task with the frames of all middleware, a queue and the request for
+every idle connection, which is most of its memory; here the application hands its connection over and returns.
+Parsing, the closing handshake, pings and limits are uvicorn's own. What is relied on of uvicorn's class is in `USED`,
+and a test says when it changes.
 
 Backpressure is the connection's budget of unconfirmed bytes (see connection): what is written waits in
 the transport's buffer, and a client that does not read is closed when the budget is spent.
 """
 
-from typing import Any
+from asyncio import Event, Transport
+from collections.abc import Callable
+from typing import Any, cast
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from . import FRAMES_EXTENSION
 
-USED = ("handle_connect", "handshake_complete", "close_sent", "disconnected", "transport", "scope", "response")
+USED = (
+    "app",
+    "client",
+    "close_sent",
+    "close_timeout",
+    "close_timer",
+    "config",
+    "conn",
+    "connections",
+    "data_received",
+    "default_headers",
+    "disconnected",
+    "handle_connect",
+    "handshake_complete",
+    "handshake_initiated",
+    "loop",
+    "on_task_complete",
+    "pause_writing",
+    "queue",
+    "read_paused",
+    "request",
+    "response",
+    "resume_writing",
+    "run_asgi",
+    "scheme",
+    "scope",
+    "send",
+    "send_500_response",
+    "server",
+    "start_keepalive",
+    "tasks",
+    "transport",
+    "writable",
+)
 SWITCHING_PROTOCOLS = 101
+ACCEPTED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %s\r\n%s\r\n"
+)
+WRITABLE = Event()  # of connections that were handed over: their budget bounds them
+WRITABLE.set()
+
+
+class Taker:
+    """Stands for the queue of a connection that was handed over."""
+
+    __slots__ = ("put_nowait",)
+
+    def __init__(self, take: Callable[[Any], None]) -> None:
+        self.put_nowait = take
 
 
 class FramesProtocol(WebSocketsSansIOProtocol):
-    """Offers `write_frames` in the scope's extensions."""
+    """A FrameStream, in the scope's extensions."""
+
+    handed_over = False
+    accept_key: bytes | None = None  # of a request that `start` took
+    url = b""
+
+    def take_over(
+        self, transport: Transport, server: tuple[str, int | None] | None, client: tuple[str, int] | None, secure: bool
+    ) -> None:
+        """What `connection_made` does, with addresses that are known already."""
+        self.connections.add(self)
+        self.transport, self.server, self.client = transport, server, client
+        self.scheme = "wss" if secure else "ws"
+
+    def start(self, scope: Any, url: bytes, accept_key: bytes) -> None:
+        """What `handle_connect` does, for a request that was parsed and checked already."""
+        self.scope, self.url, self.accept_key = scope, url, accept_key
+        scope["extensions"][FRAMES_EXTENSION] = self
+        self.handshake_initiated = True
+        self.queue.put_nowait({"type": "websocket.connect"})
+        task = self.loop.create_task(self.run_asgi())
+        task.add_done_callback(self.on_task_complete)
+        self.tasks.add(task)
+
+    async def send(self, message: Any) -> None:
+        """Part of uvicorn's class: what the application sends."""
+        if self.accept_key is not None:
+            if is_plain_accept(message):
+                self._accept(self.accept_key)
+                return
+            self._parse_request()
+        await super().send(message)
 
     def handle_connect(self, event: Any) -> None:
         """Part of uvicorn's class: the request has come; the application starts in a later turn of the loop."""
         super().handle_connect(event)
         if self.response.status_code == SWITCHING_PROTOCOLS:
             extensions: dict[str, Any] = self.scope["extensions"]
-            extensions[FRAMES_EXTENSION] = self.write_frames
+            extensions[FRAMES_EXTENSION] = self
+
+    def data_received(self, data: bytes) -> None:
+        """Part of uvicorn's class: bytes have come."""
+        if self.accept_key is not None:
+            self._parse_request()  # the library knows what to do with frames that come too early
+        super().data_received(data)
+
+    async def run_asgi(self) -> None:
+        """Part of uvicorn's class: run the application; close behind it unless it has handed over."""
+        try:
+            await self.app(self.scope, self.receive, self.send)
+        except ClientDisconnected:
+            pass
+        except BaseException:
+            self.logger.exception("Exception in ASGI application\n")
+            self.send_500_response()
+        else:
+            if not self.handshake_complete:
+                self.logger.error("ASGI callable returned without completing handshake.")
+                self.send_500_response()
+        if self.close_timer is None and not self.handed_over:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Part of uvicorn's class: nobody waits for the buffer of a connection that was handed over."""
+        if not self.handed_over:
+            super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Part of uvicorn's class."""
+        if not self.handed_over:
+            super().resume_writing()
 
     def write_frames(self, frames: bytes) -> None:
-        """Write whole, unmasked frames; nothing happens once the connection is closing."""
+        """See FrameStream."""
         if self.handshake_complete and not self.close_sent and not self.disconnected:
             self.transport.write(frames)
+
+    def hand_over(self, take: Callable[[Any], None]) -> None:
+        """See FrameStream."""
+        waiting, self.queue = self.queue, Taker(take)  # type: ignore[assignment]  # all that uvicorn puts there goes on
+        self.handed_over = True
+        self.writable = WRITABLE
+        del self.scope
+        if self.read_paused:
+            self.transport.resume_reading()
+        self.read_paused = True  # or uvicorn would stop reading until somebody calls its `receive`
+        while not waiting.empty():
+            take(waiting.get_nowait())
+
+    def pause(self) -> None:
+        """See FrameStream."""
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """See FrameStream."""
+        self.transport.resume_reading()
+
+    def close_frames(self, code: int, reason: str) -> None:
+        """See FrameStream."""
+        if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
+            return  # the peer's close may have been parsed with the frames that lead here; its answer follows
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+
+    def _accept(self, key: bytes) -> None:
+        self.accept_key = None
+        if self.disconnected or self.transport.is_closing():
+            raise ClientDisconnected
+        headers = b"".join(b"%s: %s\r\n" % header for header in self.default_headers)
+        self.transport.write(ACCEPTED % (key, headers))
+        self.handshake_complete = True
+        self.conn = ServerProtocol(state=State.OPEN, max_size=self.config.ws_max_size, logger=self.logger)
+        self.start_keepalive()
+
+    def _parse_request(self) -> None:
+        """Have the library read the request, for it answers what is not a plain accept."""
+        self.accept_key = None
+        headers = b"".join(b"%s: %s\r\n" % header for header in self.scope["headers"])
+        self.conn.receive_data(b"GET %s HTTP/1.1\r\n%s\r\n" % (self.url, headers))
+        self.request = cast(Request, self.conn.events_received()[0])
+        self.response = self.conn.accept(self.request)
+
+
+def is_plain_accept(message: Any) -> bool:
+    """Return whether an ASGI message accepts a WebSocket without more ado."""
+    return message["type"] == "websocket.accept" and not message.get("subprotocol") and not message.get("headers")

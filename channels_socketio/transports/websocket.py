@@ -1,6 +1,7 @@
 """The WebSocket transport: one engine packet in a frame, as a Channels consumer.
 
-Where the server offers it (see servers), ready frames are handed over, any number in one write. Elsewhere
+Where the server offers it (see servers), ready frames are handed over, any number in one write, and after the
+handshake nothing of this coroutine is left: the server calls `_take`. Elsewhere
 sending takes no task and no queue while the client keeps up: the server's `send` is a coroutine that normally
 ends without ever waiting, so it is driven on the spot. Only when it does wait (the server pushes back) a
 task finishes it, and what comes meanwhile queues behind it in order. That queue is bounded by the
@@ -19,11 +20,11 @@ from channels.consumer import AsyncConsumer
 from ..connection import Connection
 from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
 from ..protocol.framing import Framing
-from ..protocol.parcel import Parcel, pack, send_event
+from ..protocol.parcel import Parcel, pack, send_event, websocket_frame
 from ..protocol.reasons import Reason
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..refusal import FORBIDDEN, Refused, refuse_websocket
-from ..servers import FRAMES_EXTENSION
+from ..servers import FRAMES_EXTENSION, FrameStream
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 GOING_AWAY = 1001
+DISCONNECT = {"type": "websocket.disconnect"}
 # What `send` raises once the client is gone: an OSError by ASGI's rules, but Daphne lets its library's error through
 # between the end of the WebSocket and that of the TCP connection.
 CLIENT_GONE: tuple[type[Exception], ...] = (OSError,)
@@ -52,11 +54,12 @@ class WebSocketTransport(AsyncConsumer):
         self.connection: Connection
         self._framing: Framing
         self._plain = True
-        self._write_frames: Callable[[bytes], None] | None = None
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._stream: FrameStream | None = None
+        self._waiting: deque[dict[str, Any]] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
-        self._resumed = asyncio.Event()
+        self._held: deque[dict[str, Any]] | None = None
+        self._resumed: asyncio.Event | None = None
 
     @property
     def ready(self) -> bool:
@@ -85,27 +88,33 @@ class WebSocketTransport(AsyncConsumer):
 
     def send_parcel(self, parcel: Parcel) -> None:
         """Send each packet as a frame: all at once where the server takes ready frames."""
-        if self._write_frames is not None:
-            if not self._closed:
-                self._write_frames(parcel.frames)
-            return
-        events = parcel.events if self._plain else [send_event(self._framing.encode_frame(p)) for p in parcel.packets]
-        for event in events:
-            self._send(event)
+        if self._stream is None:
+            for event in parcel.events if self._plain else map(send_event, self._encode(parcel)):
+                self._send(event)
+        elif not self._closed:
+            self._stream.write_frames(
+                parcel.frames if self._plain else b"".join(map(websocket_frame, self._encode(parcel)))
+            )
 
     def close(self, reason: Reason) -> None:
         """Close the WebSocket, behind what was sent before."""
-        if reason is Reason.SLOW_CONSUMER:
+        if reason is Reason.SLOW_CONSUMER and self._waiting is not None:
             self._waiting.clear()  # it would never get there
         going_away = reason is Reason.SERVER_SHUTTING_DOWN
         code = GOING_AWAY if going_away else NORMAL_CLOSURE
-        self._send({"type": "websocket.close", "code": code, "reason": reason.text})
+        if self._stream is not None:
+            self._stream.close_frames(code, reason.text)
+        else:
+            self._send({"type": "websocket.close", "code": code, "reason": reason.text})
         self._closed = True
         self.resume()
 
     def resume(self) -> None:
         """Read on."""
-        self._resumed.set()
+        if self._resumed is not None:
+            self._resumed.set()
+        if self._held is not None:
+            self.connection.runtime.loop.call_soon(self._drain)
 
     async def _open(self, request: EngineRequest) -> bool:
         await self.server.admit(self.scope)
@@ -160,29 +169,64 @@ class WebSocketTransport(AsyncConsumer):
     def _attach(self, connection: Connection) -> None:
         self.connection, self._framing = connection, connection.engine.framing
         self._plain = type(self._framing) is Framing and not self._framing.base64
-        if self._plain:
-            extensions: dict[str, Any] = self.scope.get("extensions") or {}
-            self._write_frames = extensions.get(FRAMES_EXTENSION)
+        extensions: dict[str, Any] = self.scope.get("extensions") or {}
+        self._stream = extensions.get(FRAMES_EXTENSION)
 
     async def _accept(self) -> None:
         await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
 
     async def _serve(self) -> None:
+        if self._stream is not None:
+            del self.scope, self.receive, self.base_send
+            self._stream.hand_over(self._take)
+            return
         try:
-            while (message := await self.receive())["type"] != "websocket.disconnect":
-                text = message.get("text")
-                self.connection.receive_frame(message["bytes"] if text is None else text)
-                while self.connection.congested and not self._closed:
-                    self._resumed.clear()
-                    await self._resumed.wait()
+            while not self._closed:
+                self._handle(await self.receive())
+                await self._read_on()
         finally:
+            self._handle(DISCONNECT)
+
+    async def _read_on(self) -> None:
+        """Wait until the connection may be fed again."""
+        while self.connection.congested and not self._closed:
+            self._resumed = asyncio.Event()
+            await self._resumed.wait()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        """Handle an event of a connection that was handed over, or hold it back while handlers are behind."""
+        if self._held is not None:
+            self._held.append(event)
+        elif self._stream is not None and self.connection.congested and not self._closed:
+            self._held = deque((event,))
+            self._stream.pause()
+        else:
+            self._handle(event)
+
+    def _drain(self) -> None:
+        while self._held and (self._closed or not self.connection.congested):
+            self._handle(self._held.popleft())
+        if self._stream is not None and not self._held:
+            self._held = None
+            self._stream.resume()
+
+    def _handle(self, event: dict[str, Any]) -> None:
+        if event["type"] == "websocket.disconnect":
             self._closed = True
             self.connection.close(Reason.TRANSPORT_CLOSE)
+            return
+        text = event.get("text")
+        self.connection.receive_frame(event["bytes"] if text is None else text)
+
+    def _encode(self, parcel: Parcel) -> list[str | bytes]:
+        return [self._framing.encode_frame(packet) for packet in parcel.packets]
 
     def _send(self, event: dict[str, Any]) -> None:
         if self._closed:
             return
         if self._writer is not None:
+            if self._waiting is None:
+                self._waiting = deque()
             self._waiting.append(event)
             return
         coroutine = self.base_send(event)
@@ -202,9 +246,8 @@ class WebSocketTransport(AsyncConsumer):
                 await self.base_send(self._waiting.popleft())
         except CLIENT_GONE:
             self._closed = True
-            self._waiting.clear()
         finally:
-            self._writer = None
+            self._writer = self._waiting = None
 
 
 @types.coroutine
