@@ -13,7 +13,7 @@ logged: the layer is only fast news.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +25,7 @@ from .protocol.parcel import Parcel
 logger = logging.getLogger(__name__)
 
 GROUP = "socketio"
+LETTER = "socketio.letter"  # type of the layer messages for one process
 OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
 BATCH = 100  # news items in one layer message
 RETRY_SECONDS = 1.0
@@ -44,6 +45,7 @@ class Backplane:
         self._outbox_sent.set()
         self._joined = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self.on_letter: Callable[[dict[str, Any]], None] | None = None
         self.dropped = 0
         self._dropping = False
 
@@ -79,6 +81,19 @@ class Backplane:
         self._outbox_sent.clear()
         self._outbox_filled.set()
 
+    async def tell(self, process: str, letter: dict[str, Any]) -> bool:
+        """Have the backplane of another process call its `on_letter`; return False when the layer fails.
+
+        Nobody says whether that process lives.
+        """
+        assert self._layer is not None  # noqa: S101  (for the type checker)
+        try:
+            await self._layer.group_send(letters_of(process), {"type": LETTER, "letter": letter})
+        except Exception as error:  # each layer has its own
+            logger.warning("A letter to another process was lost: %s: %s", type(error).__name__, error)
+            return False
+        return True
+
     async def flush(self, seconds: float) -> None:
         """Wait until the layer has what was published, at most `seconds`."""
         with suppress(TimeoutError):
@@ -110,6 +125,7 @@ class Backplane:
                 if channel is None:
                     channel = await self._layer.new_channel()
                 await self._layer.group_add(GROUP, channel)
+                await self._layer.group_add(letters_of(self._process), channel)
                 self._joined.set()
                 while True:
                     self._receive(await self._layer.receive(channel))
@@ -120,6 +136,10 @@ class Backplane:
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _receive(self, message: dict[str, Any]) -> None:
+        if message["type"] == LETTER:
+            if self.on_letter is not None:
+                self.on_letter(message["letter"])
+            return
         if message["process"] == self._process:
             return
         for room, packets, size, skip, volatile in message["items"]:
@@ -153,6 +173,11 @@ async def send_alone(
         return False
     await layer.group_send(GROUP, news_message("", [news_item(room, parcel, skip, volatile)]))
     return True
+
+
+def letters_of(process: str) -> str:
+    """Return the layer's group that only `process` is in."""
+    return f"{GROUP}.{process}"
 
 
 def news_item(room: str, parcel: Parcel, skip: Collection[str], volatile: bool) -> list[Any]:

@@ -13,6 +13,7 @@ from .deadlines import Deadlines
 from .hub import Hub
 from .protocol.parcel import Parcel, join
 from .protocol.reasons import Reason
+from .relay import Application, Relay
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLOSE_CHECK_SECONDS = 0.02
+PROCESS_BYTES = 6  # 8 characters at the front of every engine id
 ID_BYTES = 15  # 120 random bits, 20 characters
 
 
@@ -31,7 +33,9 @@ class Runtime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.hub: Hub[Parcel] = Hub(join, loop.call_soon)
-        self.backplane = Backplane(self.hub, get_channel_layer(), new_id())
+        self.process = secrets.token_urlsafe(PROCESS_BYTES)
+        self.backplane = Backplane(self.hub, get_channel_layer(), self.process)
+        self.relay = Relay(self.backplane, self.process, self.endpoint_of)
         self.deadlines = Deadlines(loop)
         self.connections: dict[str, Connection] = {}
         self.polling: dict[str, PollingTransport] = {}
@@ -43,6 +47,16 @@ class Runtime:
     def serving(self) -> bool:
         """Whether this loop serves sockets, or has and still runs."""
         return self._started and self.loop.is_running()
+
+    def new_engine_id(self) -> str:
+        """Return an id that cannot be guessed, and tells other processes whom to ask about it."""
+        return self.process + new_id()
+
+    def endpoint_of(self, sid: str) -> Application | None:
+        """Return the HTTP endpoint for a connection of this process, None for an unknown engine id."""
+        transport = self.polling.get(sid)
+        connection = self.connections.get(sid) if transport is None else transport.connection
+        return None if connection is None else connection.server.polling()
 
     async def start(self) -> None:
         """Be ready to hear from other processes."""
@@ -56,10 +70,11 @@ class Runtime:
         them: all this within `seconds`. Returns when the handlers that clean up are done as well.
         """
         self.closing = True
+        self.relay.close()
         logger.info("Closing %d connections: %s.", len(self.connections), reason.text)
         last = self.now() + seconds
         closed: list[Connection] = []
-        while self.connections or self.polling or any(connection.busy for connection in closed):
+        while self.connections or self.polling or self.relay.busy or any(connection.busy for connection in closed):
             late = self.now() > last
             for connection in list(self.connections.values()):
                 if late or not connection.busy:

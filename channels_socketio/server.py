@@ -17,7 +17,8 @@ from .protocol.framing import Framing
 from .protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
 from .protocol.socketio import SocketIOProtocol
 from .refusal import Refused
-from .runtime import Runtime, current_runtime, new_id
+from .relay import login_key
+from .runtime import Runtime, current_runtime
 from .transports import Transport
 from .transports.http import PollingEndpoint
 from .transports.websocket import WebSocketTransport
@@ -87,7 +88,7 @@ class SocketIOServer:
         if not legacy and request.version != VERSION:
             raise HandshakeError(Fault.UNSUPPORTED_VERSION)
         now = self.runtime.now()
-        options, upgrades, sid = self.options.engine, transport.upgrades, new_id()
+        options, upgrades, sid = self.options.engine, transport.upgrades, self.runtime.new_engine_id()
         engine = (
             LegacyEngineProtocol(sid, options, now, upgrades, LegacyFraming(request.base64))
             if legacy
@@ -108,9 +109,3 @@ class SocketIOServer:
         """Log why a handshake was refused; nothing that the client sent is shown."""
         client = scope.get("client") or ["unknown address"]
         logger.info("Refused a handshake from %s: %s", client[0], refused.message)
-
-
-def login_key(scope: Any) -> str | None:
-    """Return the key of a scope's login session."""
-    session = scope.get("session")
-    return None if session is None else session.session_key

@@ -1,6 +1,7 @@
 """HTTP requests and WebSockets as they are on the wire, for servers that must be held to the letter."""
 
 import asyncio
+import itertools
 import json
 import socket
 from collections.abc import Iterable
@@ -84,10 +85,16 @@ class Request:
 
 
 class Raw:
-    """Asks one endpoint of one server, as one visitor: `headers` go with everything. Use as a context manager."""
+    """Asks one endpoint of one server, as one visitor: `headers` go with everything. Use as a context manager.
 
-    def __init__(self, port: int, path: str = "/socket.io/", headers: Iterable[str] = ()) -> None:
+    Requests for a session go to `other`, if given, every other time.
+    """
+
+    def __init__(
+        self, port: int, path: str = "/socket.io/", headers: Iterable[str] = (), other: int | None = None
+    ) -> None:
         self.port, self.path, self.headers = port, path, list(headers)
+        self._ports = itertools.cycle([other or port, port])
         self._requests: list[Request] = []
         self._sockets: list[ClientConnection] = []
 
@@ -114,7 +121,7 @@ class Raw:
         lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", "Connection: close"]
         request = Request()
         self._requests.append(request)
-        await request.connect(self.port)
+        await request.connect(next(self._ports) if "sid" in query else self.port)
         await request.send("\r\n".join([*lines, *self.headers, *head, "", ""]).encode("latin-1") + body)
         return request
 

@@ -20,10 +20,14 @@ numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Ground:
-    """One or two server processes: with the Redis layer those who hear a broadcast are on another one."""
+    """One or two server processes: with the Redis layer those who hear a broadcast are on another one.
+
+    With `spread` requests of clients that poll reach the other process as often as their own.
+    """
 
     home: Arena
     away: Arena
+    spread: bool
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     running.stop()
 
 
-GROUNDS = ["daphne memory", "daphne redis", "uvicorn memory", "uvicorn redis", "serve memory"]
+GROUNDS = ["daphne memory", "daphne redis", "uvicorn memory", "serve memory", "serve spread"]
 
 
 @pytest.fixture(scope="module", params=GROUNDS)
@@ -42,10 +46,10 @@ def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The servers; nothing in this module may leave an error in their logs."""
     folder = tmp_path_factory.mktemp("ground")
     server, layer = request.param.split()
-    url = request.getfixturevalue("redis").url if layer == "redis" else None
+    url = request.getfixturevalue("redis").url if layer != "memory" else None
     with Arena(folder, server, url) as home, ExitStack() as stack:
         away = home if url is None else stack.enter_context(Arena(folder, server, url))
-        yield Ground(home, away)
+        yield Ground(home, away, layer == "spread")
         assert home.errors() + away.errors() == []
 
 
@@ -60,8 +64,10 @@ class Hall:
 
     async def open(self, away: bool = False, path: str = "/socket.io/", **kwargs: Any) -> Client:
         """Return a client that is in no namespace yet; `kwargs` are those of Raw."""
-        arena = self.ground.away if away else self.ground.home
-        raw = await self.stack.enter_async_context(Raw(arena.port, path, **kwargs))
+        ports = [self.ground.home.port, self.ground.away.port]
+        mine, other = reversed(ports) if away else ports
+        raw = Raw(mine, path, other=other if self.ground.spread else None, **kwargs)
+        await self.stack.enter_async_context(raw)
         return await Client(await WAYS[self.way](raw), self.room).open()
 
     async def client(self, *namespaces: str, **kwargs: Any) -> Client:

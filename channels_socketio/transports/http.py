@@ -17,6 +17,7 @@ from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
 from ..protocol.engine_packets import Encoded
 from ..protocol.reasons import Reason
 from ..refusal import FORBIDDEN, Refused, error_body, respond
+from ..relay import RELAYED, new_question, send_response
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ PLAIN = "text/plain; charset=UTF-8"
 
 
 class PostError(Exception):
-    """A post that is answered without JSON: `status` is HTTP's."""
+    """A request that is answered without JSON: `status` is HTTP's. With a `reason` the connection ends as well."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: Reason | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
 
 
 class PollingEndpoint(AsyncConsumer):
@@ -66,9 +68,10 @@ class PollingEndpoint(AsyncConsumer):
             return
         transport = self.server.runtime.polling.get(request.sid)
         if transport is None:
-            upgraded = request.sid in self.server.runtime.connections
-            raise HandshakeError(Fault.BAD_REQUEST if upgraded else Fault.UNKNOWN_SID)
-        await self.server.admit(self.scope)
+            await self._relay(request.sid)
+            return
+        if RELAYED not in self.scope:
+            await self.server.admit(self.scope)
         self.server.check_owner(transport.connection, self.scope)
         match self.scope["method"]:
             case "GET":
@@ -86,6 +89,23 @@ class PollingEndpoint(AsyncConsumer):
         transport.attach(connection)
         connection.open()
         await self._respond_packets(connection, transport.take())
+
+    async def _relay(self, sid: str) -> None:
+        """Have the process that has the connection answer."""
+        runtime = self.server.runtime
+        if sid in runtime.connections:
+            raise HandshakeError(Fault.BAD_REQUEST)
+        owner = runtime.relay.owner_of(sid)
+        if owner is None:
+            raise HandshakeError(Fault.UNKNOWN_SID)
+        await self.server.admit(self.scope)
+        await runtime.start()
+        body = await self._read_body() if self.scope["method"] == "POST" else b""
+        question = new_question(sid, self.scope, body)
+        response = await runtime.relay.ask(owner, question, self._client_gone())
+        if response is None:
+            raise HandshakeError(Fault.SHUTTING_DOWN if runtime.closing else Fault.UNKNOWN_SID)
+        await send_response(self.base_send, response)
 
     async def _poll(self, transport: PollingTransport) -> None:
         if transport.polling:
@@ -123,8 +143,12 @@ class PollingEndpoint(AsyncConsumer):
             raise PostError(400, "expected one post at a time")
         transport.posting = True
         try:
-            body = await self._read_body(connection)
+            body = await self._read_body()
             await self._feed(transport, body)
+        except PostError as error:
+            if error.reason is not None:
+                connection.close(error.reason, f"its post: {error}")
+            raise
         finally:
             transport.posting = False
         if connection.close_reason not in (None, Reason.TRANSPORT_CLOSE):
@@ -138,8 +162,8 @@ class PollingEndpoint(AsyncConsumer):
             if number % TURN_PACKETS == 0:
                 await asyncio.sleep(0)
 
-    async def _read_body(self, connection: "Connection") -> bytes:
-        limit = connection.engine.options.max_payload
+    async def _read_body(self) -> bytes:
+        limit = self.server.options.engine.max_payload
         too_large = PostError(413, f"expected at most {limit} bytes")
         length = self._header(b"content-length")
         if length.isdecimal() and int(length[:20]) > limit:
@@ -150,16 +174,15 @@ class PollingEndpoint(AsyncConsumer):
                 while True:
                     message = await self.receive()
                     if message["type"] == "http.disconnect":
-                        connection.close(Reason.TRANSPORT_CLOSE, "the client gave up its post")
-                        raise PostError(400, "expected the whole body")
+                        raise PostError(400, "expected the whole body", Reason.TRANSPORT_CLOSE)
                     body += message.get("body", b"")
                     if len(body) > limit:
                         raise too_large
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError:
-            connection.close(Reason.TRANSPORT_ERROR, f"no whole body within {BODY_SECONDS:g} s")
-            raise PostError(408, f"expected the whole body within {BODY_SECONDS:g} s") from None
+            message = f"expected the whole body within {BODY_SECONDS:g} s"
+            raise PostError(408, message, Reason.TRANSPORT_ERROR) from None
 
     def _packet_limit(self) -> int:
         """Return how many packets this client takes at once.

@@ -1,0 +1,212 @@
+"""Polling requests that reach another process than the one that has their connection: it asks the owner.
+
+An engine id begins with the id of its process. A request for somebody else's connection is admitted where it arrives,
+then put to the owner in a letter over the channel layer, and the owner has its own endpoint answer it, as if it had
+come there. So a load balancer need not know who belongs where.
+
+The alternatives: requests that always go to the same process (by cookie or address) need a load balancer that sees to
+it, and workers behind one port cannot have one; with the connections' state in Redis every packet would cost what here
+only a misdirected request costs. The price: two letters for such a request, one more every few seconds while a poll is
+held, and an owner that has died is found out by its silence. Whoever can write to the channel layer can ask anything
+here, as it can publish anything.
+
+Nothing here needs a bound of its own: a question is an open request of this process, and an owner answers at most one
+poll and one post of a connection at a time.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import logging
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from .backplane import Backplane
+
+logger = logging.getLogger(__name__)
+
+RELAYED = "channels_socketio.relayed"  # in the scope of a request that another process admitted: its login key
+PATIENCE_SECONDS = 5.0  # without a word from the owner
+WORD_SECONDS = 2.0  # between the words of an owner whose answer takes time
+ENGINE_ID = re.compile(r"([\w-]{8})[\w-]{20}", re.ASCII)
+FORWARDED = {b"accept-encoding", b"content-type"}
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+Response = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers, body
+
+
+@dataclass(slots=True)
+class Question:
+    """A question of this process that waits for its answer."""
+
+    answer: "asyncio.Future[Response | None]"
+    patience: asyncio.Timeout
+
+
+class Relay:
+    """Asks other processes, and answers them.
+
+    `find` returns the HTTP endpoint of an engine id of this process, None for an unknown one.
+    """
+
+    def __init__(self, backplane: Backplane, process: str, find: Callable[[str], Application | None]) -> None:
+        self._backplane = backplane
+        self._process = process
+        self._find = find
+        self._numbers = itertools.count()
+        self._questions: dict[int, Question] = {}
+        self._exchanges: dict[tuple[str, int], Exchange] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        backplane.on_letter = self._receive
+
+    @property
+    def busy(self) -> bool:
+        """Whether other processes wait for answers."""
+        return bool(self._tasks)
+
+    def owner_of(self, sid: str) -> str | None:
+        """Return the process to ask about an engine id that is unknown here; None when there is nobody to ask."""
+        found = ENGINE_ID.fullmatch(sid)
+        if found is None or found[1] == self._process or not self._backplane.crosses_processes:
+            return None
+        return found[1]
+
+    async def ask(self, owner: str, question: dict[str, Any], gone: Coroutine[Any, Any, None]) -> Response | None:
+        """Have `owner` answer a question; None when it does not, or when `gone` returns before."""
+        number = next(self._numbers)
+        answer: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+        leaving: asyncio.Future[Any] = asyncio.ensure_future(gone)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_SECONDS) as patience:
+                    self._questions[number] = Question(answer, patience)
+                    if self._closing or not await self._tell(owner, "question", number, question):
+                        return None
+                    either: set[asyncio.Future[Any]] = {answer, leaving}
+                    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            del self._questions[number]
+        if answer.done():
+            return answer.result()
+        await self._tell(owner, "gone", number)
+        return None
+
+    def close(self) -> None:
+        """Wait for no answer any more."""
+        self._closing = True
+        for waiting in self._questions.values():
+            if not waiting.answer.done():
+                waiting.answer.set_result(None)
+
+    async def _tell(self, process: str, kind: str, number: int, content: Any = None) -> bool:
+        letter = {"kind": kind, "number": number, "from": self._process, "content": content}
+        return await self._backplane.tell(process, letter)
+
+    def _receive(self, letter: dict[str, Any]) -> None:
+        kind, number, sender = letter["kind"], letter["number"], letter["from"]
+        match kind:
+            case "question":
+                task = asyncio.create_task(self._answer(sender, number, letter["content"]))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case "gone":
+                if (exchange := self._exchanges.get((sender, number))) is not None:
+                    exchange.gone.set()
+            case _:
+                self._hear(number, kind == "answer", letter["content"])
+
+    def _hear(self, number: int, final: bool, response: Response | None) -> None:
+        asked = self._questions.get(number)
+        if asked is None or asked.answer.done():
+            return
+        if final:
+            asked.answer.set_result(response)
+        elif not asked.patience.expired():
+            asked.patience.reschedule(asyncio.get_running_loop().time() + PATIENCE_SECONDS)
+
+    async def _answer(self, asker: str, number: int, content: dict[str, Any]) -> None:
+        exchange = Exchange(content)
+        application = self._find(content["sid"])
+        if application is not None:
+            self._exchanges[asker, number] = exchange
+            try:
+                await self._serve(asker, number, application, exchange)
+            finally:
+                del self._exchanges[asker, number]
+        await self._tell(asker, "answer", number, exchange.response)
+
+    async def _serve(self, asker: str, number: int, application: Application, exchange: "Exchange") -> None:
+        served = asyncio.ensure_future(application(exchange.scope, exchange.receive, exchange.send))
+        while not (await asyncio.wait({served}, timeout=WORD_SECONDS))[0]:
+            await self._tell(asker, "held", number)
+        if (error := served.exception()) is not None:
+            logger.error("Answering a request for another process failed.", exc_info=error)
+            exchange.response = (500, [], b"")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request of another process, as ASGI's three arguments; `response` is what the endpoint sent."""
+
+    content: dict[str, Any]
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    response: Response | None = None
+    _read: bool = False
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """ASGI's scope, as far as the endpoint uses it."""
+        names = ("method", "query_string", "headers", "client", RELAYED)
+        return {"type": "http"} | {name: self.content[name] for name in names}
+
+    async def receive(self) -> dict[str, Any]:
+        """Return the whole body, then wait until the client goes away."""
+        if not self._read:
+            self._read = True
+            return {"type": "http.request", "body": self.content["body"]}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, event: dict[str, Any]) -> None:
+        """Keep the response."""
+        if event["type"] == "http.response.start":
+            self.response = (event["status"], event["headers"], b"")
+        elif self.response is not None:
+            status, headers, body = self.response
+            self.response = (status, headers, body + event.get("body", b""))
+
+
+async def send_response(send: Any, response: Response) -> None:
+    """Answer a request with what its owner said."""
+    status, headers, body = response
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def login_key(scope: Any) -> str | None:
+    """Return what tells login sessions apart: a hash, for the key is a credential that stays in its process."""
+    if RELAYED in scope:
+        key: str | None = scope[RELAYED]
+        return key
+    session = scope.get("session")
+    if session is None or session.session_key is None:
+        return None
+    return hashlib.sha256(session.session_key.encode()).hexdigest()
+
+
+def new_question(sid: str, scope: Any, body: bytes) -> dict[str, Any]:
+    """Return what the owner of `sid` must know of a request that was admitted here."""
+    return {
+        "sid": sid,
+        "method": scope["method"],
+        "query_string": scope["query_string"],
+        "headers": [pair for pair in scope["headers"] if pair[0] in FORWARDED],
+        "client": scope.get("client"),
+        "body": body,
+        RELAYED: login_key(scope),
+    }

@@ -1,0 +1,238 @@
+"""Polls and posts at a process that does not have their connection; the contract is in test_transports."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis as RedisClient
+from websockets.exceptions import InvalidStatus
+
+from channels_socketio.relay import PATIENCE_SECONDS, WORD_SECONDS
+from channels_socketio.tests.arenas import MAX_PAYLOAD, UNKNOWN_SID, Arena, assert_alive, joined, login_session
+from channels_socketio.tests.clients import Client, by_polling
+from channels_socketio.tests.processes import Redis
+from channels_socketio.tests.raw import SECONDS, Raw
+
+SOON = 2.5  # seconds, on a busy machine
+SERVERS = [("daphne", "uvicorn"), ("serve", "serve")]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis server."""
+    running = Redis(tmp_path_factory.mktemp("redis")).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module", params=SERVERS, ids="-".join)
+def pair(
+    request: pytest.FixtureRequest, redis: Redis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Arena, Arena]]:
+    """Two processes; nothing may leave an error in their logs."""
+    folder = tmp_path_factory.mktemp("pair")
+    with ExitStack() as stack:
+        owner, other = (stack.enter_context(Arena(folder, server, redis.url)) for server in request.param)
+        yield owner, other
+        assert owner.errors() + other.errors() == []
+
+
+@pytest.fixture
+async def home(pair: tuple[Arena, Arena]) -> AsyncIterator[Raw]:
+    """A visitor of the process that will have the connection."""
+    async with Raw(pair[0].port) as raw:
+        yield raw
+
+
+@pytest.fixture
+async def away(pair: tuple[Arena, Arena]) -> AsyncIterator[Raw]:
+    """The same visitor at the other process."""
+    async with Raw(pair[1].port) as raw:
+        yield raw
+
+
+@pytest.fixture
+def doomed(redis: Redis, tmp_path: Path) -> Iterator[tuple[Arena, Arena]]:
+    """Two processes for a test that ends one of them."""
+    with Arena(tmp_path, "serve", redis.url) as owner, Arena(tmp_path, "serve", redis.url) as other:
+        yield owner, other
+
+
+async def test_a_poll_that_is_held_for_long_is_answered_in_the_end(home: Raw, away: Raw) -> None:
+    sid = await joined(home)
+    assert (await away.post(sid, f'42["take",{PATIENCE_SECONDS + WORD_SECONDS}]\x1e42["echo",1]')).pair == (200, "ok")
+    start = time.monotonic()
+    assert (await away.poll(sid)).pair == (200, '42["echoed",1]')
+    assert time.monotonic() - start > PATIENCE_SECONDS
+    await assert_alive(away, sid)
+
+
+async def test_an_answer_is_compressed_by_its_owner(home: Raw, away: Raw) -> None:
+    sid = await joined(home)
+    await away.post(sid, f'42["echo","{"x" * 5000}"]')
+    answer = await away.ask("GET", ["Accept-Encoding: gzip"], sid=sid)
+    assert (answer.status, answer.headers["content-encoding"], answer.headers["cache-control"]) == (
+        200,
+        "gzip",
+        "no-store",
+    )
+    assert len(answer.body) < 200
+
+
+async def test_a_client_that_gives_up_its_poll_is_gone(pair: tuple[Arena, Arena], home: Raw, away: Raw) -> None:
+    async with Raw(pair[0].port) as raw:
+        witness = await Client(await by_polling(raw)).open()
+        await witness.join()
+        sid = await joined(home)
+        poll = await away.start("GET", sid=sid)
+        await pair[0].settled(held=1)
+        poll.abort()
+        event, _, reason = await witness.event()
+        assert (event, reason) == ("left", "transport close")
+
+
+async def test_another_login_session_is_refused_by_the_owner(pair: tuple[Arena, Arena]) -> None:
+    owner, other = pair
+    async with (
+        Raw(owner.port, headers=[login_session("alice")]) as home,
+        Raw(other.port, headers=[login_session("alice")]) as away,
+        Raw(other.port, headers=[login_session("mallory")]) as thief,
+        Raw(other.port) as nobody,
+        Raw(other.port, headers=["Cookie: sessionid=forged"]) as forger,
+    ):
+        sid = await joined(home)
+        for stranger in (thief, nobody, forger):
+            refusal = (403, '{"code":4,"message":"Session unknown or expired."}')
+            assert (await stranger.poll(sid)).pair == refusal
+            assert (await stranger.post(sid, "1")).pair == refusal
+        await assert_alive(away, sid)
+
+
+async def test_no_key_of_a_login_session_is_in_a_letter(redis: Redis, pair: tuple[Arena, Arena]) -> None:
+    cookie = login_session("alice")
+    key = cookie.partition("=")[2].encode()
+    async with RedisClient.from_url(redis.url) as client, client.pubsub() as listener:
+        await listener.psubscribe("*")
+        await listener.get_message(timeout=SECONDS)  # the confirmation
+        async with Raw(pair[0].port, headers=[cookie]) as home, Raw(pair[1].port, headers=[cookie]) as away:
+            sid = await joined(home)
+            await assert_alive(away, sid)
+        letters = []
+        while message := await listener.get_message(ignore_subscribe_messages=True, timeout=0.5):
+            letters.append(message["data"])
+    assert any(sid.encode() in letter for letter in letters)
+    assert not any(key in letter for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("body", "head", "status"),
+    [
+        (b"4" * (MAX_PAYLOAD + 1), [], 413),
+        (b"4", ["Content-Length: 100"], 408),
+        (b"", [f"Content-Length: {MAX_PAYLOAD + 1}"], 413),
+    ],
+)
+async def test_a_body_that_is_too_large_or_too_slow_never_gets_to_the_owner(
+    home: Raw, away: Raw, body: bytes, head: list[str], status: int
+) -> None:
+    sid = await joined(home)
+    head = head or [f"Content-Length: {len(body)}"]
+    assert (await (await away.start("POST", head, body, sid=sid)).answer()).status == status
+    await assert_alive(away, sid)
+
+
+@pytest.mark.parametrize(("method", "status"), [("PUT", 405), ("DELETE", 405)])
+async def test_the_owner_says_what_is_wrong_with_a_request(home: Raw, away: Raw, method: str, status: int) -> None:
+    sid = await joined(home)
+    assert (await away.ask(method, sid=sid)).status == status
+    assert (await away.post(sid, "x")).pair == (400, "expected Engine.IO packets")
+    assert (await away.poll(sid)).pair == (400, UNKNOWN_SID)
+
+
+async def test_two_polls_at_once_end_the_session_wherever_they_arrive(home: Raw, away: Raw) -> None:
+    sid = await joined(home)
+    first = await away.start("GET", sid=sid)
+    second = await home.start("GET", sid=sid)
+    assert {(await first.answer()).status, (await second.answer()).status} == {200, 400}
+
+
+async def test_an_upgrade_at_another_process_fails_and_polling_goes_on(home: Raw, away: Raw) -> None:
+    sid = await joined(home)
+    with pytest.raises(InvalidStatus):
+        await away.websocket(sid=sid)
+    await assert_alive(away, sid)
+
+
+async def test_a_poll_for_a_websocket_is_a_bad_request_everywhere(home: Raw, away: Raw) -> None:
+    socket = await home.websocket()
+    sid = json.loads(str(await socket.recv())[1:])["sid"]
+    assert (await away.poll(sid)).pair == (400, '{"code":3,"message":"Bad request"}')
+
+
+@pytest.mark.parametrize("sid", ["x", "a" * 27, "a" * 29, "a.b" + "a" * 25, "ä" * 28])
+async def test_what_is_no_engine_id_is_unknown_at_once(away: Raw, sid: str) -> None:
+    start = time.monotonic()
+    assert (await away.poll(sid)).pair == (400, UNKNOWN_SID)
+    assert time.monotonic() - start < SOON
+
+
+async def test_an_id_that_the_owner_does_not_know_is_unknown_at_once(home: Raw, away: Raw) -> None:
+    sid = await joined(home)
+    start = time.monotonic()
+    for method, body in (("GET", None), ("POST", b"3")):
+        assert (await away.ask(method, body=body, sid=f"{sid[:8]}{'a' * 20}")).pair == (400, UNKNOWN_SID)
+    assert time.monotonic() - start < SOON
+
+
+async def test_an_owner_that_there_never_was_is_given_up_after_a_few_seconds(away: Raw) -> None:
+    start = time.monotonic()
+    assert (await away.poll("a" * 28)).pair == (400, UNKNOWN_SID)
+    assert PATIENCE_SECONDS <= time.monotonic() - start < PATIENCE_SECONDS + SOON
+
+
+async def test_an_owner_that_dies_while_it_holds_a_poll_is_given_up(doomed: tuple[Arena, Arena]) -> None:
+    owner, other = doomed
+    async with Raw(owner.port) as home, Raw(other.port) as away:
+        sid = await joined(home)
+        poll = await away.start("GET", sid=sid)
+        await owner.settled(held=1)
+        await asyncio.to_thread(owner.process.stop, signal.SIGKILL)
+        assert (await poll.answer()).pair == (400, UNKNOWN_SID)
+
+
+@pytest.mark.parametrize("who", [0, 1], ids=["owner", "other"])
+async def test_when_either_ends_the_poll_is_told_and_the_end_comes_soon(doomed: tuple[Arena, Arena], who: int) -> None:
+    async with Raw(doomed[0].port) as home, Raw(doomed[1].port) as away:
+        sid = await joined(home)
+        poll = await away.start("GET", sid=sid)
+        await doomed[0].settled(held=1)
+        start = time.monotonic()
+        assert await asyncio.to_thread(doomed[who].process.stop) == 0
+        assert time.monotonic() - start < SOON
+        assert (await poll.answer()).pair == (503, '{"code":3,"message":"Server shutting down"}')
+    assert doomed[0].errors() + doomed[1].errors() == []
+
+
+async def test_without_a_layer_that_crosses_processes_nobody_is_asked(tmp_path: Path) -> None:
+    with Arena(tmp_path, "serve") as owner, Arena(tmp_path, "serve") as other:
+        async with Raw(owner.port) as home, Raw(other.port) as away:
+            sid = await joined(home)
+            start = time.monotonic()
+            assert (await away.poll(sid)).pair == (400, UNKNOWN_SID)
+            assert time.monotonic() - start < SOON
+
+
+async def test_with_the_layer_down_nobody_is_asked(tmp_path: Path) -> None:
+    redis = Redis(tmp_path).start()
+    with Arena(tmp_path, "serve", redis.url) as owner, Arena(tmp_path, "serve", redis.url) as other:
+        async with Raw(owner.port) as home, Raw(other.port) as away:
+            sid = await joined(home)
+            await joined(away)
+            redis.stop()
+            assert (await away.poll(sid)).pair == (400, UNKNOWN_SID)
+            assert (await home.post(sid, "40/custom,")).pair == (200, "ok")
