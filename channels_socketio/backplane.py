@@ -20,12 +20,14 @@ from typing import Any
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
 from .hub import Hub
+from .protocol.engine_packets import Encoded
 from .protocol.parcel import Parcel
 
 logger = logging.getLogger(__name__)
 
 GROUP = "socketio"
 LETTER = "socketio.letter"  # type of the layer messages for one process
+PUBLISH = "publish"  # the kind of news that goes straight to the hub
 OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
 BATCH = 100  # news items in one layer message
 RETRY_SECONDS = 1.0
@@ -39,6 +41,7 @@ class Backplane:
         self._hub = hub
         self._layer = layer
         self._process = process
+        self._handlers: dict[str, Callable[..., None]] = {PUBLISH: self._publish_packets}
         self._outbox: deque[list[Any]] = deque()
         self._outbox_filled = asyncio.Event()
         self._outbox_sent = asyncio.Event()
@@ -72,12 +75,21 @@ class Backplane:
     def publish(self, room: str, parcel: Parcel, skip: Collection[str] = (), volatile: bool = False) -> None:
         """Deliver `parcel` to everybody in `room` of every process, as `Hub.publish` does, or `Hub.offer`."""
         self._publish_here(room, parcel, skip, volatile)
+        if self.crosses_processes:
+            self.tell_all(*news_item(room, parcel, skip, volatile))
+
+    def handle(self, kind: str, handler: Callable[..., None]) -> None:
+        """Have `handler` called with what other processes `tell_all` under `kind`."""
+        self._handlers[kind] = handler
+
+    def tell_all(self, kind: str, *args: Any) -> None:
+        """Give `args`, which msgpack must know, to the other processes' handler of `kind`."""
         if not self.crosses_processes:
             return
         if len(self._outbox) >= OUTBOX_LIMIT:
             self._drop(1, "the channel layer does not keep up")
             return
-        self._outbox.append(news_item(room, parcel, skip, volatile))
+        self._outbox.append([kind, *args])
         self._outbox_sent.clear()
         self._outbox_filled.set()
 
@@ -142,8 +154,13 @@ class Backplane:
             return
         if message["process"] == self._process:
             return
-        for room, packets, size, skip, volatile in message["items"]:
-            self._publish_here(room, Parcel(packets, size), skip, volatile)
+        for kind, *args in message["items"]:
+            self._handlers[kind](*args)
+
+    def _publish_packets(
+        self, room: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool
+    ) -> None:
+        self._publish_here(room, Parcel(packets, size), skip, volatile)
 
     def _publish_here(self, room: str, parcel: Parcel, skip: Collection[str], volatile: bool) -> None:
         (self._hub.offer if volatile else self._hub.publish)(room, parcel, skip)
@@ -165,13 +182,11 @@ def crosses_processes(layer: BaseChannelLayer | None) -> bool:
     return layer is not None and not isinstance(layer, InMemoryChannelLayer)
 
 
-async def send_alone(
-    layer: BaseChannelLayer | None, room: str, parcel: Parcel, skip: Collection[str], volatile: bool
-) -> bool:
-    """Publish from a process without clients; return False when `layer` does not reach any other."""
+async def send_alone(layer: BaseChannelLayer | None, item: list[Any]) -> bool:
+    """Tell `item`, kind first, from a process without clients; return False when `layer` does not reach any other."""
     if layer is None or not crosses_processes(layer):
         return False
-    await layer.group_send(GROUP, news_message("", [news_item(room, parcel, skip, volatile)]))
+    await layer.group_send(GROUP, news_message("", [item]))
     return True
 
 
@@ -182,7 +197,7 @@ def letters_of(process: str) -> str:
 
 def news_item(room: str, parcel: Parcel, skip: Collection[str], volatile: bool) -> list[Any]:
     """Return the arguments of `Backplane.publish` as the layer carries them."""
-    return [room, list(parcel.packets), parcel.size, list(skip), volatile]
+    return [PUBLISH, room, list(parcel.packets), parcel.size, list(skip), volatile]
 
 
 def news_message(process: str, items: list[list[Any]]) -> dict[str, Any]:

@@ -11,6 +11,10 @@
 | QUEUE_BUDGET | 4_194_304 | bytes sent to a client that it has not confirmed; above, it is a slow consumer |
 | BACKLOG | 256 | events of one connection that wait for their handlers; above, reading pauses |
 | UPGRADE_TIMEOUT | 10.0 | seconds that a WebSocket has to take over from polling |
+| RECOVERY | True | whether clients that come back to a namespace with a log get what they missed |
+| RECOVERY_SECONDS | 604_800.0 | seconds after its first connect in which a client may come back as the same socket |
+| RECOVERY_LIMIT | 500 | entries of a log that are sent to a client that missed them; of more it is only told |
+| LOG_INTERVAL | 1.0 | seconds between looks into the logs for what the news of other processes did not tell |
 | LEGACY_CLIENTS | False | whether Socket.IO clients 1.x and 2.x (Engine.IO 3) may connect |
 """
 
@@ -33,6 +37,10 @@ DEFAULTS: dict[str, Any] = {
     "QUEUE_BUDGET": 4_194_304,
     "BACKLOG": 256,
     "UPGRADE_TIMEOUT": 10.0,
+    "RECOVERY": True,
+    "RECOVERY_SECONDS": 604_800.0,
+    "RECOVERY_LIMIT": 500,
+    "LOG_INTERVAL": 1.0,
     "LEGACY_CLIENTS": False,
 }
 
@@ -47,6 +55,10 @@ class Options:
     backlog: int
     upgrade_timeout: float
     legacy_clients: bool
+    recovery: bool
+    recovery_seconds: float
+    recovery_limit: int
+    log_interval: float
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Options":
@@ -64,6 +76,10 @@ class Options:
             backlog=int(values["BACKLOG"]),
             upgrade_timeout=values["UPGRADE_TIMEOUT"],
             legacy_clients=values["LEGACY_CLIENTS"],
+            recovery=values["RECOVERY"],
+            recovery_seconds=values["RECOVERY_SECONDS"],
+            recovery_limit=int(values["RECOVERY_LIMIT"]),
+            log_interval=values["LOG_INTERVAL"],
         )
 
 

@@ -170,7 +170,7 @@ class Connection:
         """Answer a socket's connect; False when it is gone already."""
         if self.sockets.get(socket.namespace) is not socket:
             return False
-        self.protocol.accept(socket.namespace, socket.id)
+        self.protocol.accept(socket.namespace, socket.id, socket.pid)
         self.flush()
         return not self.closed
 
@@ -236,9 +236,13 @@ class Connection:
             self.protocol.refuse(event.namespace, {"message": "Invalid namespace"})
             return
         consumer_class, kwargs = found
-        socket = Socket(self, consumer_class, event.namespace, kwargs, new_id())
+        auth, claim = event.auth, None
+        if consumer_class.log is not None:
+            auth, claim = self.server.read_claim(event.namespace, auth, self.scope)
+        socket_id = new_id() if claim is None else claim.socket_id
+        socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
         self.sockets[event.namespace] = socket
-        socket.handle_connect(event.auth)
+        socket.handle_connect(auth, claim)
 
     def _probe(self) -> None:
         self.engine.send_ping(self.runtime.now())

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 
 import msgspec
 
+from .log import Log
 from .refusal import Refused
 
 if TYPE_CHECKING:
@@ -91,10 +92,13 @@ class SocketIOConsumer:
     `namespaces`: Django path patterns with a leading slash; the captured values are in `self.kwargs`.
     `refusal_event`: the event that tells a client why its event was refused, when it asked for no ack; its
     argument is `{"code", "message"}`.
+    `log`: what is stored of the namespaces' events. With one, `announce` brings its items before all clients, in
+    order and without gaps; clients that come or come back get what they lack first.
     """
 
     namespaces: ClassVar[Collection[str]] = ["/"]
     refusal_event: ClassVar[str] = "refused"
+    log: ClassVar[Log | None] = None
     handlers: ClassVar[dict[str, Handler]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -108,8 +112,21 @@ class SocketIOConsumer:
 
     @property
     def id(self) -> str:
-        """The public id of this socket."""
+        """The public id of this socket; with a log it is final once `welcome` is called."""
         return self.socket.id
+
+    @property
+    def offset(self) -> str:
+        """Where this socket is in the log: the last argument of an event from which its client may recover.
+
+        Other events in a namespace with a log must not end in a text: official clients take it for an offset.
+        """
+        return self.socket.offset
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the client has come back as the socket that it was."""
+        return self.socket.recovered
 
     @property
     def namespace(self) -> str:
@@ -141,6 +158,16 @@ class SocketIOConsumer:
 
         Raise Refused to keep it out. What is emitted here arrives behind the answer to the connect.
         """
+
+    async def welcome(self, head: int) -> None:
+        """Greet a socket that may enter a namespace with a log, the newest entry of which is `head`, 0 for none.
+
+        What is emitted here comes before all that is in the log, and with `self.offset` as its last
+        argument it lets a client recover that gets nothing more before its link dies.
+        """
+
+    async def gap(self, first: int, last: int) -> None:
+        """Tell a recovered socket, after `welcome`, that the log's entries `first` to `last` are not sent to it."""
 
     async def disconnect(self, reason: str) -> None:
         """Clean up after a socket whose `connect` returned; called once, after all its events."""

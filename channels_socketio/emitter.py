@@ -6,7 +6,7 @@ await aemit("news", {"text": "hello"}, user=request.user)
 
 import asyncio
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,10 +15,14 @@ from channels.layers import get_channel_layer
 from django.db import transaction
 
 from .audience import login_session_key, room_key, skip_keys, user_key
-from .backplane import send_alone
+from .backplane import news_item, send_alone
+from .feed import log_item
+from .log import Item
 from .payloads import to_json
 from .protocol.parcel import Parcel, pack_event
 from .runtime import Runtime, runtimes
+from .tail import News as LogNews
+from .tail import pack_item
 
 NOBODY = (
     "The event {event!r} reaches nobody: no socket is served by this process, and the channel layer does not "
@@ -52,8 +56,25 @@ async def aemit(event: str, *args: Any, **target: Any) -> None:
     for other targets and for data that JSON cannot carry.
     """
     news = _prepare(event, args, **target)
-    if not _hand_over(news):
+    if not _hand_over(partial(_publish, news)):
         await _send_alone(event, news)
+
+
+def announce(namespace: str, item: Item, using: str | None = None) -> None:
+    """Bring an item of a log before all clients once the current transaction of `using` commits, as `emit` does.
+
+    Whatever becomes of it, the sockets get the item in its place: their processes look into the log by
+    themselves. Raises TypeError for data that JSON cannot carry.
+    """
+    news = pack_item(namespace, item, item.position)
+    transaction.on_commit(partial(_announce, namespace, news), using=using)
+
+
+async def aannounce(namespace: str, item: Item) -> None:
+    """Bring an item of a log, which was committed, before all clients now; see `announce`."""
+    news = pack_item(namespace, item, item.position)
+    if not _hand_over(partial(_announce_in, namespace, news)):
+        await send_alone(get_channel_layer(), log_item(namespace, news))
 
 
 def _prepare(
@@ -81,12 +102,25 @@ def _prepare(
 
 
 def _send(event: str, news: News) -> None:
-    if not _hand_over(news):
+    if not _hand_over(partial(_publish, news)):
         async_to_sync(_send_alone)(event, news)
 
 
-def _hand_over(news: News) -> bool:
-    """Give news to the event loops of this process that serve sockets; return whether there is one.
+def _announce(namespace: str, news: LogNews) -> None:
+    if not _hand_over(partial(_announce_in, namespace, news)):
+        async_to_sync(send_alone)(get_channel_layer(), log_item(namespace, news))
+
+
+def _publish(news: News, runtime: Runtime) -> None:
+    runtime.backplane.publish(*news)
+
+
+def _announce_in(namespace: str, news: LogNews, runtime: Runtime) -> None:
+    runtime.feeds.announce(namespace, news)
+
+
+def _hand_over(work: Callable[[Runtime], None]) -> bool:
+    """Have `work` done in the event loops of this process that serve sockets; return whether there is one.
 
     With a layer that crosses processes one of them is enough: it reaches the others as well.
     """
@@ -94,23 +128,22 @@ def _hand_over(news: News) -> bool:
     if serving and serving[0].backplane.crosses_processes:
         del serving[1:]
     for runtime in serving:
-        _publish_in(runtime, news)
+        _do_in(runtime, work)
     return bool(serving)
 
 
-def _publish_in(runtime: Runtime, news: News) -> None:
-    publish = partial(runtime.backplane.publish, *news)
+def _do_in(runtime: Runtime, work: Callable[[Runtime], None]) -> None:
     try:
         inside = asyncio.get_running_loop() is runtime.loop
     except RuntimeError:
         inside = False
     if inside:
-        publish()
+        work(runtime)
     else:
-        runtime.loop.call_soon_threadsafe(publish)
+        runtime.loop.call_soon_threadsafe(work, runtime)
 
 
 async def _send_alone(event: str, news: News) -> None:
     """Send news from a process that serves no sockets."""
-    if not await send_alone(get_channel_layer(), *news):
+    if not await send_alone(get_channel_layer(), news_item(*news)):
         warnings.warn(NOBODY.format(event=event), RuntimeWarning, stacklevel=2)

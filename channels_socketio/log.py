@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+NEWEST = 50  # entries that a new client is shown, at most
+
 
 class Position(NamedTuple):
     """A place in a log: the `seq` of the newest entry, 0 before the first, and the number of deletions so far."""
@@ -21,6 +23,10 @@ class Position(NamedTuple):
     def steps(self) -> int:
         """How many entries and deletions led here."""
         return self.seq + self.deletions
+
+    def covers(self, other: "Position") -> bool:
+        """Whether everything up to `other` lies before this position."""
+        return self.seq >= other.seq and self.deletions >= other.deletions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Log(Protocol):
     """The stored events of the namespaces of a consumer. Its methods read committed data, and wait for nobody else."""
 
     async def newest(self, namespace: str) -> Page:
-        """Return what a new client is shown, up to the end of the log."""
+        """Return the newest entries, up to the end of the log: NEWEST, fewer only if there are no more."""
 
     async def after(self, namespace: str, position: Position, limit: int) -> Page:
         """Return what came after `position`: the deletions first, then the entries, at most `limit` of each.

@@ -10,6 +10,7 @@ from channels.layers import get_channel_layer
 
 from .backplane import Backplane
 from .deadlines import Deadlines
+from .feed import Feeds
 from .hub import Hub
 from .protocol.parcel import Parcel, join
 from .protocol.reasons import Reason
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 CLOSE_CHECK_SECONDS = 0.02
 PROCESS_BYTES = 6  # 8 characters at the front of every engine id
 ID_BYTES = 15  # 120 random bits, 20 characters
+TAKE_OVER = "take over"  # the kind of the backplane's news
 
 
 class Runtime:
@@ -36,6 +38,8 @@ class Runtime:
         self.process = secrets.token_urlsafe(PROCESS_BYTES)
         self.backplane = Backplane(self.hub, get_channel_layer(), self.process)
         self.relay = Relay(self.backplane, self.process, self.endpoint_of)
+        self.backplane.handle(TAKE_OVER, self._end_socket)
+        self.feeds = Feeds(self.hub, self.backplane)
         self.deadlines = Deadlines(loop)
         self.connections: dict[str, Connection] = {}
         self.polling: dict[str, PollingTransport] = {}
@@ -85,9 +89,18 @@ class Runtime:
             await asyncio.sleep(CLOSE_CHECK_SECONDS)
         await self.backplane.flush(seconds)
 
+    def take_over(self, socket_id: str) -> None:
+        """End the socket with this id on any process: its client is back, the link that it had must be dead."""
+        self._end_socket(socket_id)
+        self.backplane.tell_all(TAKE_OVER, socket_id)
+
     def now(self) -> float:
         """Return the time on the clock of all deadlines."""
         return self.loop.time()
+
+    def _end_socket(self, socket_id: str) -> None:
+        if (socket := self.sockets.get(socket_id)) is not None:
+            socket.connection.close(Reason.TAKEN_OVER)
 
 
 runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()

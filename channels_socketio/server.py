@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.urls.resolvers import RoutePattern
 
+from . import recovery
 from .admission import require_login_session
 from .conf import Options
 from .connection import Connection
@@ -104,6 +105,17 @@ class SocketIOServer:
         """Refuse a request for `connection` that comes with another login session than its handshake."""
         if login_key(scope) != login_key(connection.scope):
             raise Refused("no session", "Session unknown or expired.")
+
+    def read_claim(
+        self, namespace: str, auth: dict[str, Any], scope: Any
+    ) -> tuple[dict[str, Any], recovery.Claim | None]:
+        """Return auth without what belongs to recovery, and who its client proves to have been."""
+        rest, claim = recovery.read_claim(auth, namespace, login_key(scope), self.options.recovery_seconds)
+        return rest, claim if self.options.recovery else None
+
+    def new_pid(self, socket_id: str, namespace: str, scope: Any) -> str | None:
+        """Return what a client must bring to come back as this socket, None without recovery."""
+        return recovery.new_pid(socket_id, namespace, login_key(scope)) if self.options.recovery else None
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""

@@ -12,12 +12,19 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import entry
 from .audience import audiences, room_key, skip_keys
 from .consumer import SocketIOConsumer
+from .feed import Feed
 from .hub import Hub
+from .log import Log, Position
 from .payloads import to_json
 from .protocol.parcel import Parcel, pack_event
+from .protocol.reasons import Reason
+from .recovery import Claim
 from .refusal import Refused
+from .runtime import new_id
+from .tail import START, offset_of
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -54,6 +61,10 @@ class Socket:
         self._rooms: set[str] = set()
         self._entered = False
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
+        self.pid: str | None = None
+        self.recovered = False
+        self._feed: Feed | None = None
+        self._began = START
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -70,9 +81,16 @@ class Socket:
         """Whether events reach the client: the connect was accepted and neither side has left."""
         return self._entered and self.connection.sockets.get(self.namespace) is self
 
-    def handle_connect(self, auth: dict[str, Any]) -> None:
-        """Ask the consumer whether the socket may enter."""
-        self._put(partial(self._connect, auth))
+    @property
+    def offset(self) -> str:
+        """The offset of a client that has got all that was sent to it so far."""
+        live = self._entered and self._feed is not None
+        position = self._feed.tail.position if live and self._feed is not None else self._began
+        return offset_of(position, self.namespace)
+
+    def handle_connect(self, auth: dict[str, Any], claim: Claim | None = None) -> None:
+        """Ask the consumer whether the socket may enter; `claim` says which one it was before."""
+        self._put(partial(self._connect, auth, claim))
 
     def handle_event(self, args: list[Any], ack_id: int | None) -> None:
         """Give an event to its handler, after those that came before."""
@@ -85,8 +103,11 @@ class Socket:
 
     def handle_end(self, reason: str) -> None:
         """The socket is gone: leave the rooms now, clean up after the events that are still waiting."""
-        self.hub.forget(self.id)
-        self.connection.runtime.sockets.pop(self.id, None)
+        sockets = self.connection.runtime.sockets
+        if sockets.get(self.id) is self:  # not so for one that came back and has not entered yet
+            del sockets[self.id]
+            self.hub.forget(self.id)
+        self._unfollow()
         for future in self._acks.values():
             if not future.done():
                 future.set_exception(SocketEnded(f"the socket ended before it answered: {reason}"))
@@ -154,12 +175,35 @@ class Socket:
     def leave(self, room: str) -> None:
         """Leave a room of the namespace."""
         self._rooms.discard(room)
-        self.hub.leave(room_key(self.namespace, room), self.id)
+        if self.connected:
+            self.hub.leave(room_key(self.namespace, room), self.id)
 
     def disconnect(self) -> None:
         """Put the client out of the namespace."""
         if self.connected:
             self.connection.disconnect(self)
+
+    def follow(self, log: Log) -> Feed:
+        """Return the feed of the log, which lives as long as this socket."""
+        server = self.connection.server
+        self._feed = self.connection.runtime.feeds.enter(self.namespace, log, server.options.log_interval)
+        return self._feed
+
+    def begin(self, position: Position) -> None:
+        """Be a new socket, which is at `position` before it gets anything; what it claimed to be is void."""
+        self._began = position
+        self.id = new_id()
+        self.pid = self.connection.server.new_pid(self.id, self.namespace, self.scope)
+
+    def recover(self, claim: Claim) -> None:
+        """Be the socket of the claim."""
+        self._began, self.id, self.pid, self.recovered = claim.position, claim.socket_id, claim.pid, True
+
+    async def greet(self, head: int, missed: tuple[int, int] | None) -> None:
+        """Have the consumer say what comes before the log."""
+        await run(self.consumer.welcome(head))
+        if missed is not None:
+            await run(self.consumer.gap(*missed))
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         self.connection.count_backlog(1)
@@ -175,27 +219,40 @@ class Socket:
             self.connection.count_backlog(-1)
         self._inbox = self._worker = None
 
-    async def _connect(self, auth: dict[str, Any]) -> None:
-        refused: Refused | None = None
+    async def _connect(self, auth: dict[str, Any], claim: Claim | None) -> None:
+        replay: list[Parcel] = []
         try:
             await run(self.consumer.connect(auth))
+            if self.consumer.log is not None and self.connection.sockets.get(self.namespace) is self:
+                replay = await entry.prepare(self, self.consumer.log, claim)
+        except entry.LogUnavailable as error:
+            self.connection.close(Reason.LOG_UNAVAILABLE, str(error))  # its client comes back by itself
         except Refused as error:
-            refused = error
+            self._refuse(error)
         except Exception:
             self._log_failure("connect")
-            refused = INTERNAL
-        if refused is not None:
-            self.connection.refuse(self, refused)
+            self._refuse(INTERNAL)
         else:
-            self._enter()
+            self._enter(replay)
 
-    def _enter(self) -> None:
-        """Answer the connect, then what was held back, then live: all without giving way."""
+    def _refuse(self, refused: Refused) -> None:
+        self._unfollow()
+        self.connection.refuse(self, refused)
+
+    def _unfollow(self) -> None:
+        if self._feed is not None:
+            self.connection.runtime.feeds.leave(self._feed)
+            self._feed = None
+
+    def _enter(self, replay: list[Parcel]) -> None:
+        """Answer the connect, then what was held back, the replay, then live: all without giving way."""
         self._entered = True
+        if self.recovered and self.connection.sockets.get(self.namespace) is self:
+            self.connection.runtime.take_over(self.id)
         if not self.connection.accept(self):
             return
         held, self._held = self._held, []
-        for parcel in held:
+        for parcel in (*held, *replay):
             self.hub.send(self.connection, parcel)
         if self.connected:
             self._join_all()

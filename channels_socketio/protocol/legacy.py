@@ -111,8 +111,8 @@ class LegacySocketIOProtocol(SocketIOProtocol):
         super().__init__(options, now)
         self._receive_connect(Packet(PacketType.CONNECT, MAIN_NAMESPACE, {}))
 
-    def accept(self, namespace: str, sid: str) -> None:
-        """Answer a ConnectRequested; the client takes the engine id for its own."""
+    def accept(self, namespace: str, sid: str, pid: str | None = None) -> None:
+        """Answer a ConnectRequested; the client takes the engine id for its own and knows no recovery."""
         self._expect(namespace, NamespaceState.CONNECTING).state = NamespaceState.CONNECTED
         self._connect_deadline = None
         self._send(Packet(PacketType.CONNECT, namespace))

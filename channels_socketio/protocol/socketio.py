@@ -155,11 +155,11 @@ class SocketIOProtocol:
         self._reassembly = None
         self._failed = True
 
-    def accept(self, namespace: str, sid: str) -> None:
-        """Answer a ConnectRequested: the peer's id in `namespace` is `sid`."""
+    def accept(self, namespace: str, sid: str, pid: str | None = None) -> None:
+        """Answer a ConnectRequested: the peer's id in `namespace` is `sid`, the private one to come back with `pid`."""
         self._expect(namespace, NamespaceState.CONNECTING).state = NamespaceState.CONNECTED
         self._connect_deadline = None
-        self._send(Packet(PacketType.CONNECT, namespace, {"sid": sid}))
+        self._send(Packet(PacketType.CONNECT, namespace, {"sid": sid} if pid is None else {"sid": sid, "pid": pid}))
 
     def refuse(self, namespace: str, error: dict[str, Any]) -> None:
         """Answer a ConnectRequested with `error`: `{"message": text, "data": object?}`."""

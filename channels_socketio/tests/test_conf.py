@@ -15,7 +15,9 @@ from channels_socketio.tests.test_checks import WRONG
 
 def test_the_defaults_are_those_of_the_protocols() -> None:
     options = Options.from_settings({})
-    assert options == Options(EngineOptions(), SocketIOOptions(), 4_194_304, 256, 10.0, False)
+    assert options == Options(
+        EngineOptions(), SocketIOOptions(), 4_194_304, 256, 10.0, False, True, 604_800.0, 500, 1.0
+    )
 
 
 def test_the_table_of_options_says_the_defaults() -> None:
@@ -34,6 +36,10 @@ def test_each_option_goes_to_its_place() -> None:
         "QUEUE_BUDGET": 7,
         "BACKLOG": 8,
         "UPGRADE_TIMEOUT": 9.5,
+        "RECOVERY": False,
+        "RECOVERY_SECONDS": 10,
+        "RECOVERY_LIMIT": 11,
+        "LOG_INTERVAL": 12.5,
         "LEGACY_CLIENTS": True,
     }
     assert settings.keys() == DEFAULTS.keys()
@@ -44,6 +50,10 @@ def test_each_option_goes_to_its_place() -> None:
         backlog=8,
         upgrade_timeout=9.5,
         legacy_clients=True,
+        recovery=False,
+        recovery_seconds=10,
+        recovery_limit=11,
+        log_interval=12.5,
     )
 
 

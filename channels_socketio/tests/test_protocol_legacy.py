@@ -299,7 +299,7 @@ def test_answers_carry_no_id_and_refusals_are_bare_texts() -> None:
     protocol = begun()
     protocol.receive_data("0/room", START)
     protocol.refuse("/", {"message": "No cookie transmitted.", "data": {"code": "no cookie"}})
-    protocol.accept("/room", "id")
+    protocol.accept("/room", "id", "private")
     assert protocol.data_to_send() == ['4"No cookie transmitted."', "0/room,"]
     protocol.events_received()
     protocol.receive_data("0", START)

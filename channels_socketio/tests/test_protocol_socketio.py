@@ -169,14 +169,14 @@ def test_what_is_sent_is_written_in_order_and_once() -> None:
     protocol.receive_data("0/b,", START)
     protocol.accept("/", "id-1")
     protocol.refuse("/a", {"message": "no", "data": {"code": "é"}})
-    protocol.accept("/b", "id-2")
+    protocol.accept("/b", "id-2", "private")
     protocol.send_ack("/", 0, ())
     protocol.send_ack("/b", 1, [b""])
     protocol.disconnect("/b")
     assert protocol.data_to_send() == [
         '0{"sid":"id-1"}',
         '4/a,{"message":"no","data":{"code":"é"}}',
-        '0/b,{"sid":"id-2"}',
+        '0/b,{"sid":"id-2","pid":"private"}',
         "30[]",
         f"61-/b,1[{ONE}]",
         b"",

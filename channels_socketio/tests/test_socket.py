@@ -27,14 +27,14 @@ class Point(msgspec.Struct):
 
 
 class Rooms(SocketIOConsumer):
-    """Does what each event's name says, and keeps what happened in `self.log`, one list for the process."""
+    """Does what each event's name says, and keeps what happened in `self.notes`, one list for the process."""
 
     namespaces = ["/", "/rooms/<slug:room>"]
-    log: list[Any]
+    notes: list[Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.log = []
+        cls.notes = []
 
     async def connect(self, auth: dict[str, Any]) -> None:
         if "refuse" in auth:
@@ -46,11 +46,11 @@ class Rooms(SocketIOConsumer):
             await self.emit("second", Point(2))
 
     async def disconnect(self, reason: str) -> None:
-        self.log.append(("disconnect", self.namespace, reason))
+        self.notes.append(("disconnect", self.namespace, reason))
 
     @on("note")
     async def note(self, value: Any) -> None:
-        self.log.append(value)
+        self.notes.append(value)
 
     @on("echo")
     async def echo(self, *args: Any) -> tuple[Any, ...]:
@@ -113,7 +113,7 @@ async def test_a_refused_connect_says_why_and_may_be_tried_again(
     assert await client.join("/", auth) == error
     assert "sid" in await client.join("/")
     await client.disconnect()
-    await eventually(lambda: len(consumer.log) == 2, "both connected sockets have ended, and the refused one has not")
+    await eventually(lambda: len(consumer.notes) == 2, "both connected sockets have ended, and the refused one has not")
 
 
 async def test_a_failing_connect_leaves_its_traceback_in_the_log(
@@ -409,10 +409,10 @@ async def test_the_disconnect_hook_runs_once_behind_all_events_with_the_reason(
     for number in range(5):
         await client.emit("note", number)
     await end(client)
-    await eventually(lambda: len(consumer.log) == 6, f"the hook was called: {consumer.log}")
+    await eventually(lambda: len(consumer.notes) == 6, f"the hook was called: {consumer.notes}")
     await client.disconnect()
     await settle()
-    assert consumer.log == [0, 1, 2, 3, 4, ("disconnect", "/", reason)]
+    assert consumer.notes == [0, 1, 2, 3, 4, ("disconnect", "/", reason)]
 
 
 async def test_leaving_one_namespace_leaves_the_others_alone(connect: Connect) -> None:
@@ -420,7 +420,7 @@ async def test_leaving_one_namespace_leaves_the_others_alone(connect: Connect) -
     client = await connect(application, "/", "/rooms/tea")
     await client.send_to("41")
     assert await client.call("echo", 1, namespace="/rooms/tea") == 1
-    assert consumer.log == [("disconnect", "/", "client namespace disconnect")]
+    assert consumer.notes == [("disconnect", "/", "client namespace disconnect")]
     assert "sid" in await client.join("/")
 
 
@@ -544,7 +544,7 @@ async def test_a_broadcast_closes_nobody_for_being_gone(connect: Connect) -> Non
     await b.disconnect()
     await a.emit("say", 2)
     assert [await a.receive_event(), await a.receive_event()] == [["said", 1], ["said", 2]]
-    assert consumer.log == [("disconnect", "/", "transport close")]
+    assert consumer.notes == [("disconnect", "/", "transport close")]
 
 
 async def test_the_close_of_a_connection_ends_all_its_sockets(connect: Connect) -> None:
@@ -552,6 +552,6 @@ async def test_the_close_of_a_connection_ends_all_its_sockets(connect: Connect) 
     client = await connect(application, "/", "/rooms/a", "/rooms/b")
     await client.send_to("x")
     assert await close_of(client) == {"type": "websocket.close", "code": 1000, "reason": "parse error"}
-    await eventually(lambda: len(consumer.log) == 3, "all hooks ran")
-    assert [entry[1] for entry in consumer.log] == ["/", "/rooms/a", "/rooms/b"]
-    assert {entry[2] for entry in consumer.log} == {"parse error"}
+    await eventually(lambda: len(consumer.notes) == 3, "all hooks ran")
+    assert [entry[1] for entry in consumer.notes] == ["/", "/rooms/a", "/rooms/b"]
+    assert {entry[2] for entry in consumer.notes} == {"parse error"}

@@ -1,0 +1,278 @@
+"""The log events of a namespace in one process: brought to its sockets in the order of the log, without gap or repeat.
+
+News of an item comes fast, but the layer may lose, repeat and reorder it, and nobody may have sent any. So news that is
+next goes to the hub; what is behind is dropped; what is ahead waits for the news in between, and if that
+does not come soon the log is read. Every process looks once a second where its logs end: whatever was missed
+is found then. The alternative, a layer that keeps and confirms, would be a second truth beside the database.
+
+Positions are compared by both of their parts: a page of the log, where deletions come first, may end at a place
+that the log itself never was at.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .backplane import Backplane
+from .hub import Hub
+from .log import Log, Page, Position
+from .protocol.engine_packets import Encoded
+from .protocol.parcel import Parcel
+from .tail import START, News, Shown, Tail, farther, is_covered, pack_items
+
+logger = logging.getLogger(__name__)
+
+NEWS = "log"  # the kind of the backplane's news
+PAGE = 500  # entries, and deletions, that are read from a log at once
+HELD = 200  # news that wait for others; the log has what is beyond
+GRACE_SECONDS = 0.02  # that news may overtake each other before the log is read
+RETRY_SECONDS = 0.1
+MAX_RETRY_SECONDS = 5.0
+POSITIONS = 500  # namespaces that a log is asked about at once
+
+
+class FeedClosed(ConnectionError):
+    """The last socket left while something was waited for."""
+
+
+class Feed:
+    """What the sockets of this process in `namespace` have got of `log`; it lives while there are any."""
+
+    def __init__(self, namespace: str, log: Log, publish: Callable[[str, Parcel], None]) -> None:
+        self.namespace = namespace
+        self.log = log
+        self.users = 0
+        self._publish = publish
+        self._tail: Tail | None = None
+        self._held: dict[Position, News] = {}
+        self._target = START
+        self._current = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+        self._rereading: asyncio.Task[Tail] | None = None
+        self._closed = False
+        self._read_soon()
+
+    @property
+    def tail(self) -> Tail:
+        """The newest part of the log, up to where this process is; there once `reach` has returned."""
+        if self._tail is None:
+            raise RuntimeError("expected a feed that has read its log")
+        return self._tail
+
+    def receive(self, news: News) -> None:
+        """Take news, in any order."""
+        tail = self._tail
+        if tail is None or news.before != tail.position:
+            if tail is None or not is_covered(news, tail.position):
+                self._hold(news)
+            return
+        self._deliver(tail, news)
+        if self._held or not self._current.is_set():
+            self._catch_up(tail)
+
+    def expect(self, end: Position) -> None:
+        """Note that the log goes at least to `end`."""
+        self._target = farther(self._target, end)
+        if self._behind() and not self._closed:
+            self._current.clear()
+            self._read_soon()
+
+    async def reach(self, end: Position) -> None:
+        """Wait until this process is at `end` at least; raises LookupError when the log does not go there."""
+        self.expect(end)
+        await self._current.wait()
+        if self._closed:
+            raise FeedClosed("expected the feed to be needed still")
+        if not self.tail.position.covers(end):
+            raise LookupError(f"expected the log to go to {tuple(end)}, got {tuple(self.tail.position)}")
+
+    async def newest(self) -> Shown:
+        """Return what a new client is shown; may be behind or ahead of the feed. All who wait share one reading."""
+        await self.reach(START)
+        if (shown := self.tail.newest()) is not None:
+            return shown
+        if self._rereading is None:
+            self._rereading = asyncio.create_task(self._reread())
+        tail = await asyncio.shield(self._rereading)
+        return tail.newest() or Shown(tail.position, tail.position, [])
+
+    async def rest(self, at: Position) -> list[Parcel]:
+        """Return what a client lacks that is at `at`: all until now, if the caller does not give way.
+
+        Raises LookupError when the log contradicts itself.
+        """
+        parcels: list[Parcel] = []
+        while (rest := self.tail.after(at)) is None:
+            if not self.tail.position.covers(at):
+                await self.reach(at)
+                continue
+            page = await self.log.after(self.namespace, at, PAGE)
+            if page.position == at:
+                raise LookupError(f"expected the log to go on after {tuple(at)}")
+            parcels += [news.parcel for news in pack_items(self.namespace, at, page.items)]
+            at = page.position
+        return parcels + rest
+
+    def close(self) -> None:
+        """Stop: nobody is there any more."""
+        self._closed = True
+        if self._reader is not None:
+            self._reader.cancel()
+        self._current.set()
+
+    def _behind(self) -> bool:
+        return self._tail is None or not self._tail.position.covers(self._target)
+
+    def _deliver(self, tail: Tail, news: News) -> None:
+        tail.add(news)
+        self._publish(self.namespace, news.parcel)
+
+    def _hold(self, news: News) -> None:
+        if len(self._held) < HELD:
+            self._held[news.before] = news
+        self.expect(news.position)
+
+    def _catch_up(self, tail: Tail) -> None:
+        """Go on with what was held, as far as it goes."""
+        while (news := self._held.pop(tail.position, None)) is not None:
+            self._deliver(tail, news)
+        self._held = {before: news for before, news in self._held.items() if not is_covered(news, tail.position)}
+        if tail.position.covers(self._target):
+            self._current.set()
+
+    def _read_soon(self) -> None:
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            if self._tail is not None:
+                await asyncio.sleep(GRACE_SECONDS)
+            while self._behind():
+                await self._read_page()
+        finally:
+            self._reader = None
+
+    async def _read_page(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if self._tail is None:
+                    self._begin(await self.log.newest(self.namespace))
+                else:
+                    start = self._tail.position
+                    self._take(start, await self.log.after(self.namespace, start, PAGE))
+                break
+            except Exception as error:  # the application's: whatever it is, order matters more than time
+                if failures == 0:
+                    logger.exception("The log of %.100r cannot be read, trying again: %r", self.namespace, error)
+                await asyncio.sleep(min(RETRY_SECONDS * 2**failures, MAX_RETRY_SECONDS))
+                failures += 1
+        if failures:
+            logger.warning("The log of %.100r can be read again.", self.namespace)
+
+    def _begin(self, page: Page) -> None:
+        self._tail = Tail.from_newest(self.namespace, page)
+        self._catch_up(self._tail)
+
+    def _take(self, start: Position, page: Page) -> None:
+        """Deliver a page that was read from `start` on; news may have come meanwhile."""
+        tail = self.tail
+        if tail.position == start and start.covers(page.position):
+            logger.warning("The log of %.100r ends at %s, news spoke of %s.", self.namespace, start, self._target)
+            self._target = start
+            self._held.clear()
+        for item in page.items:
+            if not is_covered(item, tail.position):
+                self._deliver(tail, *pack_items(self.namespace, tail.position, [item]))
+        tail.skip_to(page.position)
+        self._catch_up(tail)
+
+    async def _reread(self) -> Tail:
+        try:
+            tail = Tail.from_newest(self.namespace, await self.log.newest(self.namespace))
+            if tail.position == self.tail.position:
+                self._tail = tail
+            return tail
+        finally:
+            self._rereading = None
+
+
+class Feeds:
+    """The feeds of a process, and the task that looks where their logs end."""
+
+    def __init__(self, hub: Hub[Parcel], backplane: Backplane) -> None:
+        self._publish = hub.publish
+        self._backplane = backplane
+        self._feeds: dict[str, Feed] = {}
+        self._interval = 1.0
+        self._watcher: asyncio.Task[None] | None = None
+        backplane.handle(NEWS, self._receive)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def enter(self, namespace: str, log: Log, interval: float) -> Feed:
+        """Return the feed of a namespace for one more socket; `interval` is how often the log is looked into."""
+        if (feed := self._feeds.get(namespace)) is None:
+            feed = self._feeds[namespace] = Feed(namespace, log, self._publish)
+        feed.users += 1
+        self._interval = interval
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+        return feed
+
+    def leave(self, feed: Feed) -> None:
+        """Note that a socket has left."""
+        feed.users -= 1
+        if feed.users:
+            return
+        del self._feeds[feed.namespace]
+        feed.close()
+        if not self._feeds and self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+
+    def announce(self, namespace: str, news: News) -> None:
+        """Bring an item that was committed to the sockets of all processes."""
+        self._take(namespace, news)
+        self._backplane.tell_all(*log_item(namespace, news))
+
+    def _receive(
+        self, namespace: str, seq: int, deletions: int, deletes: int | None, packets: list[Encoded], size: int
+    ) -> None:
+        self._take(namespace, News(Position(seq, deletions), deletes, Parcel(packets, size)))
+
+    def _take(self, namespace: str, news: News) -> None:
+        if (feed := self._feeds.get(namespace)) is not None:
+            feed.receive(news)
+
+    async def _watch(self) -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self._look()
+                failing = False
+            except Exception:  # the application's: it is asked again
+                if not failing:
+                    logger.exception("The logs cannot be asked where they end, trying again.")
+                failing = True
+
+    async def _look(self) -> None:
+        by_log: dict[Any, list[str]] = {}
+        for feed in self._feeds.values():
+            by_log.setdefault(feed.log, []).append(feed.namespace)
+        for log, namespaces in by_log.items():
+            for first in range(0, len(namespaces), POSITIONS):
+                ends = await log.positions(namespaces[first : first + POSITIONS])
+                for namespace, end in ends.items():
+                    if namespace in self._feeds:
+                        self._feeds[namespace].expect(end)
+
+
+def log_item(namespace: str, news: News) -> list[Any]:
+    """Return news as a process without sockets tells it to those that have some."""
+    seq, deletions = news.position
+    return [NEWS, namespace, seq, deletions, news.deletes, list(news.parcel.packets), news.parcel.size]

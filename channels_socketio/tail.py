@@ -1,0 +1,177 @@
+"""The newest part of a log as packed events: what most clients lack when they come, without asking the log.
+
+Every event carries a position as its offset. Live it is that of the log behind the event. In a replay, where deletions
+come first and deleted entries not at all, it is what the client has got so far: so a client whose link dies
+in the middle comes back for the rest. `parcel.change_offset` makes the one of the other.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from .log import NEWEST, Item, Page, Position
+from .payloads import to_json
+from .protocol.offsets import change_offset, format_offset
+from .protocol.parcel import Parcel, join, pack_event
+
+TAIL_ITEMS = 100  # entries, and as many deletions
+TAIL_BYTES = 262_144
+
+START = Position(0, 0)
+
+
+class Placed(Protocol):
+    """An entry or a deletion."""
+
+    @property
+    def position(self) -> Position:
+        """A place in the log behind it."""
+
+    @property
+    def deletes(self) -> int | None:
+        """The entry that it takes back, None for an entry."""
+
+
+class News(NamedTuple):
+    """An entry or a deletion, packed once for all clients; `position` is its offset."""
+
+    position: Position
+    deletes: int | None
+    parcel: Parcel
+
+    @property
+    def before(self) -> Position:
+        """The place in the log that it follows directly."""
+        seq, deletions = self.position
+        return Position(seq - 1, deletions) if self.deletes is None else Position(seq, deletions - 1)
+
+    def at(self, namespace: str, position: Position) -> "News":
+        """Return the same with another offset."""
+        if position == self.position:
+            return self
+        parcel = change_offset(self.parcel, offset_of(self.position, namespace), offset_of(position, namespace))
+        return News(position, self.deletes, parcel)
+
+
+class Shown(NamedTuple):
+    """What a new client is shown; it is at `before` until it has got it."""
+
+    before: Position
+    position: Position
+    parcels: list[Parcel]
+
+
+class Tail:
+    """The entries and deletions from `before` to `position`, without entries that were deleted."""
+
+    def __init__(self, namespace: str, before: Position) -> None:
+        self.namespace = namespace
+        self.before = before
+        self.position = before
+        self._entries: dict[int, News] = {}
+        self._deletions: deque[News] = deque()
+        self._size = 0
+        self._newest: Shown | None = None
+
+    @classmethod
+    def from_newest(cls, namespace: str, page: Page) -> "Tail":
+        """Return the tail of a log that has `page` for its newest."""
+        before = page.before if len(page.items) >= NEWEST else Position(0, page.before.deletions)
+        tail = cls(namespace, before)
+        for news in pack_items(namespace, before, page.items):
+            tail.add(news)
+        tail.skip_to(page.position)
+        return tail
+
+    def add(self, news: News) -> None:
+        """Take the next entry or deletion, and forget the oldest if there are too many."""
+        self._newest = None
+        self.position = news.position
+        if news.deletes is None:
+            self._entries[news.position.seq] = news
+        else:
+            self._deletions.append(news)
+            if (deleted := self._entries.pop(news.deletes, None)) is not None:
+                self._size -= deleted.parcel.size
+        self._size += news.parcel.size
+        while len(self._entries) > TAIL_ITEMS or (self._entries and self._size > TAIL_BYTES):
+            oldest = next(iter(self._entries))
+            self._size -= self._entries.pop(oldest).parcel.size
+            self.before = Position(oldest, self.before.deletions)
+        while len(self._deletions) > TAIL_ITEMS or (self._deletions and self._size > TAIL_BYTES):
+            first = self._deletions.popleft()
+            self._size -= first.parcel.size
+            self.before = Position(self.before.seq, first.position.deletions)
+
+    def skip_to(self, position: Position) -> None:
+        """Note that up to `position` there is nothing but entries that were deleted."""
+        self._newest = None
+        self.position = farther(self.position, position)
+
+    def newest(self) -> Shown | None:
+        """Return what a new client is shown; None if the log must be asked."""
+        if self._newest is None and (len(self._entries) >= NEWEST or self.before.seq == 0):
+            shown = self._since(0, NEWEST)
+            seq = shown[0].position.seq - 1 if shown else self.position.seq
+            before = Position(seq, self.position.deletions)
+            self._newest = Shown(before, self.position, [join([news.parcel for news in shown])] if shown else [])
+        return self._newest
+
+    def after(self, at: Position) -> list[Parcel] | None:
+        """Return what a client lacks that is at `at`; None if the log must be asked, or is itself behind."""
+        if at == self.position:
+            return []
+        if not (at.covers(self.before) and self.position.covers(at)):
+            return None
+        missed = [news for news in self._deletions if news.position.deletions > at.deletions]
+        deletions = [news.at(self.namespace, at._replace(deletions=news.position.deletions)) for news in missed]
+        return [news.parcel for news in (*deletions, *self._since(at.seq))]
+
+    def _since(self, seq: int, count: int = TAIL_ITEMS) -> list[News]:
+        """Return the newest entries behind `seq`, at most `count`, with offsets for who has got all deletions."""
+        found: list[int] = []
+        for number in reversed(self._entries):
+            if number <= seq or len(found) == count:
+                break
+            found.append(number)
+        for number in found:
+            old = self._entries[number]
+            new = self._entries[number] = old.at(self.namespace, Position(number, self.position.deletions))
+            self._size += new.parcel.size - old.parcel.size
+        return [self._entries[number] for number in reversed(found)]
+
+
+def offset_of(position: Position, namespace: str) -> str:
+    """Return `position` as clients keep it."""
+    return format_offset(position.seq, position.deletions, namespace)
+
+
+def pack_item(namespace: str, item: Item, position: Position) -> News:
+    """Return an item as an event with the offset `position`; raises TypeError or ValueError, as `pack_event`."""
+    parcel = pack_event(namespace, [item.event, *to_json([item.data]), offset_of(position, namespace)])
+    return News(position, item.deletes, parcel)
+
+
+def pack_items(namespace: str, at: Position, items: Iterable[Item]) -> list[News]:
+    """Return a replay of `items` to who is at `at`."""
+    packed = []
+    for item in items:
+        at = step(at, item)
+        packed.append(pack_item(namespace, item, at))
+    return packed
+
+
+def step(at: Position, placed: Placed) -> Position:
+    """Return where somebody at `at` is after an entry or a deletion."""
+    seq, deletions = placed.position
+    return Position(seq, at.deletions) if placed.deletes is None else Position(at.seq, deletions)
+
+
+def is_covered(placed: Placed, position: Position) -> bool:
+    """Return whether who is at `position` has got an entry or a deletion."""
+    return position.covers(step(position, placed))
+
+
+def farther(one: Position, other: Position) -> Position:
+    """Return the position that covers both."""
+    return Position(max(one.seq, other.seq), max(one.deletions, other.deletions))

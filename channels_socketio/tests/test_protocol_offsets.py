@@ -1,0 +1,78 @@
+"""What a client brings to recover, good and bad, and offsets in events that are packed already."""
+
+from typing import Any
+
+import pytest
+
+from channels_socketio.protocol.offsets import LONGEST, change_offset, format_offset, parse_offset, split_auth
+from channels_socketio.protocol.parcel import pack_event
+
+OFFSETS = [
+    (0, 0, "/", "0.0./"),
+    (12, 3, "/rooms/tea", "12.3./rooms/tea"),
+    (10**15 - 1, 0, "/a.b\nü", "999999999999999.0./a.b\nü"),
+]
+
+
+@pytest.mark.parametrize(("seq", "deletions", "namespace", "text"), OFFSETS)
+def test_position_and_offset_become_each_other(seq: int, deletions: int, namespace: str, text: str) -> None:
+    assert format_offset(seq, deletions, namespace) == text
+    assert parse_offset(text, namespace) == (seq, deletions)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "1", "1.2", "1.2.", "1.2./other", "1.2.//", "-1.2./", "1.-2./", "+1.2./", "01.2./", "1.02./"),
+        *(" 1.2./", "1.2./ ", "1.2./\n", "1e3.2./", "\u0661.2./", "a.b./", "1_0.2./"),
+        *(f"{10**15}.0./", f"0.{10**15}./", "9" * 5000 + ".0./"),
+    ],
+)
+def test_what_is_no_offset_of_the_namespace_is_none(text: str) -> None:
+    assert parse_offset(text, "/") is None
+
+
+@pytest.mark.parametrize(
+    ("auth", "rest", "brought"),
+    [
+        ({}, {}, None),
+        ({"a": 1}, {"a": 1}, None),
+        ({"pid": "p", "offset": "o", "a": 1}, {"a": 1}, ("p", "o")),
+        ({"pid": "p", "a": 1}, {"a": 1}, None),
+        ({"offset": "o"}, {}, None),
+        ({"pid": 1, "offset": "o"}, {}, None),
+        ({"pid": "p", "offset": None}, {}, None),
+        ({"pid": ["p"], "offset": {"o": 1}}, {}, None),
+        ({"pid": "p" * LONGEST, "offset": "o"}, {}, ("p" * LONGEST, "o")),
+        ({"pid": "p" * (LONGEST + 1), "offset": "o"}, {}, None),
+        ({"pid": "p", "offset": "o" * (LONGEST + 1)}, {}, None),
+    ],
+)
+def test_auth_is_split_into_the_applications_part_and_what_recovers(
+    auth: dict[str, Any], rest: dict[str, Any], brought: tuple[str, str] | None
+) -> None:
+    given = dict(auth)
+    assert split_auth(auth) == (rest, brought)
+    assert auth == given
+
+
+@pytest.mark.parametrize("namespace", ["/", '/"quoted", ü'])
+@pytest.mark.parametrize("data", ["text", 'ends in 1.2./"]', b"\x00\xff", None])
+def test_an_event_with_another_offset_is_as_if_packed_with_it(namespace: str, data: Any) -> None:
+    old, new = format_offset(1, 2, namespace), format_offset(100, 2, namespace)
+    changed = change_offset(pack_event(namespace, ["e", data, old]), old, new)
+    expected = pack_event(namespace, ["e", data, new])
+    assert (list(changed.packets), changed.size) == (list(expected.packets), expected.size)
+
+
+@pytest.mark.parametrize("args", [["e", "1.2./", 1], ["e", "1.2./other"]])
+def test_an_event_without_the_offset_is_a_mistake(args: list[Any]) -> None:
+    with pytest.raises(ValueError, match=r'expected an event that ends in "1\.2\./"\]'):
+        change_offset(pack_event("/", args), "1.2./", "3.4./")
+
+
+def test_the_offset_of_a_binary_packet_alone_is_a_mistake() -> None:
+    parcel = pack_event("/", ["e", b"\x00", "1.2./"])
+    parcel.packets = parcel.packets[1:]
+    with pytest.raises(ValueError, match="expected an event"):
+        change_offset(parcel, "1.2./", "3.4./")
