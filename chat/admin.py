@@ -1,4 +1,4 @@
-"""Visitors and login sessions in Django's admin: to look at, and to end. Never to edit."""
+"""Visitors, login sessions, rooms and messages in Django's admin: to look at, to end, to delete. Never to edit."""
 
 import hashlib
 import json
@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext
 
-from chat.models import LoginSession, LoginSessionQuerySet, Visitor
+from chat import services
+from chat.models import LoginSession, LoginSessionQuerySet, Message, Room, Visitor
 
 SECRET = re.compile("token|secret|password|hash|key", re.IGNORECASE)
 
@@ -141,6 +142,43 @@ class VisitorAdmin(ReadOnlyAdmin):
         """Return whether a live login session belongs to the visitor."""
         session = session_of(visitor)
         return session is not None and session.live
+
+
+@admin.register(Room)
+class RoomAdmin(ReadOnlyAdmin):
+    """The rooms that have been written in."""
+
+    list_display = ("slug", "head", "deletions")
+    search_fields = ("slug",)
+    ordering = ("slug",)
+    fields = ("slug", "head", "deletions")
+    readonly_fields = fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Refuse: a room that came again would count from 1 again."""
+        return False
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    """What was said. Deleting takes a message back from every page; its row stays, with the time of it."""
+
+    list_display = ("room", "seq", "name", "text", "at", "deleted_at")
+    list_select_related = ("room",)
+    search_fields = ("=room__slug",)
+    search_help_text = gettext_lazy("The slug of a room")
+    ordering = ("-id",)
+    fields = ("room", "seq", "name", "text", "at", "visitor", "client_id", "deletion", "deleted_at")
+    readonly_fields = fields
+
+    def delete_model(self, request: HttpRequest, obj: Message) -> None:
+        """Take the message back."""
+        services.delete_message(obj.room.slug, obj.seq)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
+        """Take the messages back."""
+        for message in queryset.order_by("room", "seq"):
+            self.delete_model(request, message)
 
 
 def session_of(visitor: Visitor) -> LoginSession | None:

@@ -1,11 +1,14 @@
-"""Synchronous database work from asynchronous code."""
+"""Synchronous database work from asynchronous code, in threads."""
 
+import asyncio
+import weakref
 from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import OperationalError, close_old_connections, connection
+from django.db import Error, OperationalError, close_old_connections, connection, connections
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -53,3 +56,43 @@ def close_unless_in_use() -> None:
     """Close this thread's connections that are broken or past their age, outside transactions."""
     if not connection.in_atomic_block:
         close_old_connections()
+
+
+class DatabaseThread:
+    """One thread for one kind of database work, beside asgiref's, which all other asynchronous code shares.
+
+    Its connection stays open between calls. One that broke in the meantime, because the server was started again,
+    say, is replaced and the function called once more; so it must be one that may be called twice.
+    """
+
+    threads: "ClassVar[weakref.WeakSet[DatabaseThread]]" = weakref.WeakSet()
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.threads.add(self)
+
+    def run(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> "asyncio.Future[Result]":
+        """Call `function` in the thread, after what it was asked before."""
+        return asyncio.get_running_loop().run_in_executor(
+            self._executor, partial(call_with_connection, partial(function, *args, **kwargs))
+        )
+
+    def disconnect(self) -> None:
+        """Close the connection, and wait until it is; the next call opens another. Not from the thread itself."""
+        self._executor.submit(connections.close_all).result()
+
+
+def call_with_connection(function: Callable[[], Result]) -> Result:
+    """Return what `function` returns; with another connection, if the one of before turns out to be dead."""
+    kept = connection.connection is not None
+    try:
+        return function()
+    except Error:
+        if connection.is_usable():
+            raise
+        connection.close()
+        if not kept:
+            raise
+    return function()

@@ -1,4 +1,4 @@
-"""Who is here: visitors, and the login sessions that let them in."""
+"""Who is here, visitors and the login sessions that let them in; and what was said, rooms and their messages."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -75,3 +75,55 @@ class LoginSession(AbstractBaseSession):
         from chat.sessions import SessionStore
 
         return SessionStore
+
+
+class Room(models.Model):
+    """A room that has been written in, and the end of its log.
+
+    The row is what writers lock: whoever holds it gives out the next numbers. So `head`, the `seq` of the
+    newest message, has no holes behind it, and numbers follow the order of commit; the same for `deletions`.
+    """
+
+    slug = models.CharField(max_length=50, unique=True, editable=False)
+    head = models.BigIntegerField(default=0, editable=False)
+    deletions = models.BigIntegerField(default=0, editable=False)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Message(models.Model):
+    """What was said. `chat.services` is the only writer.
+
+    `name` is the sender's as it was then, so that a message outlives the visitor; with the visitor goes only the
+    key that makes a repeat known, which nobody can use any more. `deletion` is the number of the
+    deletion that took the message back, counted in its room.
+    """
+
+    room = models.ForeignKey(Room, on_delete=models.PROTECT, db_index=False, editable=False, related_name="messages")
+    seq = models.BigIntegerField(editable=False)
+    visitor = models.ForeignKey(
+        Visitor, on_delete=models.SET_NULL, null=True, db_index=False, editable=False, related_name="messages"
+    )
+    client_id = models.UUIDField(editable=False)
+    name = models.TextField(editable=False)
+    text = models.TextField(editable=False)
+    at = models.DateTimeField(editable=False)
+    deletion = models.BigIntegerField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        # Each read is a range of one of these; the columns of foreign keys come first in them, so that those need none.
+        constraints = [
+            models.UniqueConstraint(fields=["room", "seq"], name="message_seq"),
+            models.UniqueConstraint(fields=["visitor", "client_id"], name="message_client_id"),
+            models.UniqueConstraint(
+                fields=["room", "deletion"], condition=models.Q(deletion__isnull=False), name="message_deletion"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["room", "seq"], condition=models.Q(deletion__isnull=True), name="message_shown")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.room} {self.seq}"

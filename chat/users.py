@@ -14,9 +14,14 @@ from django.db import models
 from django.db.models.signals import pre_save
 
 
+def is_number(name: str) -> bool:
+    """Return whether `name` reads as a number, in the digits of any script."""
+    return unicodedata.normalize("NFKC", name).strip().isdecimal()
+
+
 def refuse_number(username: str) -> None:
-    """Raise ValidationError when `username` reads as a number, in the digits of any script."""
-    if unicodedata.normalize("NFKC", username).strip().isdecimal():
+    """Raise ValidationError when `username` reads as a number."""
+    if is_number(username):
         raise ValidationError(
             "A username may not be all digits: those are the names of guests.", code="username_is_number"
         )

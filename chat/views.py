@@ -1,14 +1,21 @@
-"""The pages, and what operators ask."""
+"""The pages, the older messages, and what operators ask."""
 
+import re
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from chat import health
+from chat import health, log
 from chat.middleware import page
+from chat.names import is_named
 from chat.rooms import LOBBY, namespace_of
+
+GREATEST_NUMBER = 2**63 - 1
+MOST_MESSAGES = 100  # in one answer
 
 
 @page
@@ -17,6 +24,36 @@ from chat.rooms import LOBBY, namespace_of
 def room(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the page of one room."""
     return render(request, "chat/room.html", {"room": "" if slug == LOBBY else slug, "namespace": namespace_of(slug)})
+
+
+@require_safe
+@cache_control(no_store=True)
+def messages(request: HttpRequest, slug: str) -> HttpResponse:
+    """Return messages of a room as JSON, newest last: those before the number `before`, `limit` of them.
+
+    `before` in the answer is the number to ask for the next, older ones; null when there are none.
+    """
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return JsonResponse({"code": 4, "message": "No cookie transmitted."}, status=403)
+    if not is_named(request.session):
+        return JsonResponse({"code": 4, "message": "Session unknown or expired."}, status=403)
+    try:
+        before = number(request, "before", GREATEST_NUMBER)
+        limit = number(request, "limit", MOST_MESSAGES) or log.NEWEST
+    except ValueError as error:
+        return JsonResponse({"code": 3, "message": str(error)}, status=400)
+    items, older = log.older(slug, before, limit)
+    return JsonResponse({"room": slug, "messages": [item.data for item in items], "before": older})
+
+
+def number(request: HttpRequest, name: str, greatest: int) -> int | None:
+    """Return a whole number of 1..`greatest` from the query string, None without it; raises ValueError."""
+    text = request.GET.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,19}", text) or not 1 <= int(text) <= greatest:
+        raise ValueError(f"{name}: expected a whole number from 1 to {greatest}, got {text[:50]!r}.")
+    return int(text)
 
 
 @require_safe

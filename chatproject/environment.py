@@ -20,6 +20,12 @@ SWITCH = {"on": True, "true": True, "yes": True, "1": True} | {
     "0": False,
 }
 THIS_MACHINE = (".localhost", "127.0.0.1", "[::1]")  # as Django itself has it while DEBUG is on
+POSTGRESQL: dict[str, Any] = {
+    "pool": {"min_size": 1, "max_size": 10, "timeout": 5},
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,  # ms: a server that has gone without a word
+    "options": "-c lock_timeout=5s",  # as SQLite's timeout
+}
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -58,8 +64,8 @@ def database(default: str, base: Path) -> dict[str, Any]:
     if config["NAME"] in {"", ":memory:"}:
         # In memory, each thread would have an empty database of its own.
         fail("DATABASE_URL", "the name of a database at its end", config["NAME"])
-    if scheme != "sqlite" and find_spec("psycopg") is None:
-        raise SystemExit("DATABASE_URL: PostgreSQL needs a driver; install it with: pip install 'psycopg[binary]'")
+    if scheme != "sqlite" and (find_spec("psycopg") is None or find_spec("psycopg_pool") is None):
+        raise SystemExit("DATABASE_URL: PostgreSQL needs a driver; install it with: pip install 'psycopg[binary,pool]'")
     if scheme == "sqlite":
         config["NAME"] = str(base / config["NAME"])
         # A file, because threads share it; one for each process, because test runs may not.
@@ -67,8 +73,12 @@ def database(default: str, base: Path) -> dict[str, Any]:
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 5,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # FULL: what was answered for is on disk, also when the power fails. Group commit makes it cheap.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
+    else:
+        config["CONN_HEALTH_CHECKS"] = True  # a server that was started again is found out about before a query
+        config["OPTIONS"] = POSTGRESQL | config.get("OPTIONS", {})
     return config
 
 

@@ -1,0 +1,146 @@
+"""Messages on their way to the disk: those that come while a transaction runs share the next one.
+
+The event loop never waits for the database. Messages wait in a queue; a task, which lives only while there are any,
+hands what waits to a thread that commits it, gives every sender the answer, and announces the news. A first message
+is committed at once, and under load the batch is what came during the last commit: no timer is involved.
+
+Every sender gets an answer within `PATIENCE` seconds. One whose message waits in the queue for longer is refused, and
+the message will not be stored. One whose message is in a transaction that does not end is refused although the
+message may be stored later; sending it again with the same id tells, and stores it once in either case.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from weakref import WeakKeyDictionary
+
+from django.db import DatabaseError
+
+from channels_socketio.emitter import aemit
+from channels_socketio.refusal import Refused
+from chat import services
+from chat.database import DatabaseThread
+from chat.services import Committed, Draft, News, Receipt
+
+BATCH = 500  # messages in one transaction
+QUEUE = 5000  # messages that may wait for one
+PATIENCE = 10.0
+
+logger = logging.getLogger(__name__)
+thread = DatabaseThread("chat-writer")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message, who waits for its answer, and until when."""
+
+    draft: Draft
+    answer: asyncio.Future[Receipt]
+    deadline: float
+
+    def refuse(self) -> None:
+        """Answer that the message is not known to be stored."""
+        if not self.answer.done():
+            self.answer.set_exception(unavailable())
+
+    def settle(self, outcome: Receipt | Refused) -> None:
+        """Answer what became of the message."""
+        if self.answer.done():  # the sender was refused by now, or has gone
+            return
+        if isinstance(outcome, Refused):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+
+async def announce(news: News) -> None:
+    """Put what is committed before all live clients."""
+    await aemit(news.item.event, news.item.data, namespace=news.namespace)
+
+
+class Writer:
+    """Stores the messages of one event loop.
+
+    `commit` runs in a thread, `announce` on the loop, in the order of the commits and after the senders' answers.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Draft]], Committed] = services.commit,
+        announce: Callable[[News], Awaitable[None]] = announce,
+    ) -> None:
+        self.commit, self.announce = commit, announce
+        self._waiting: deque[Entry] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def send(self, draft: Draft) -> Receipt:
+        """Return once the message is on disk; raises Refused: with the code `unavailable` it may be tried again."""
+        if len(self._waiting) >= QUEUE:
+            raise unavailable()
+        loop = asyncio.get_running_loop()
+        entry = Entry(draft, loop.create_future(), loop.time() + PATIENCE)
+        self._waiting.append(entry)
+        if self._task is None:
+            self._task = asyncio.create_task(self._work())
+        return await entry.answer
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                await self._store(batch)
+        finally:
+            self._task = None
+
+    async def _store(self, batch: list[Entry]) -> None:
+        try:
+            committed = await self._commit(batch)
+        except Exception as error:
+            # Whatever it was, nobody may be left waiting; what is no failure of the database is a mistake here.
+            expected = isinstance(error, DatabaseError)
+            logger.error("Storing %d messages failed: %s", len(batch), error, exc_info=not expected)
+            for entry in batch:
+                entry.refuse()
+            return
+        for entry, outcome in zip(batch, committed.outcomes, strict=True):
+            entry.settle(outcome)
+        await asyncio.sleep(0)  # the senders, woken, answer their clients first
+        for news in committed.news:
+            try:
+                await self.announce(news)
+            except Exception:  # the message is stored, and those behind it must be
+                logger.exception("A message in %s could not be announced.", news.namespace)
+
+    async def _commit(self, batch: list[Entry]) -> Committed:
+        """Commit in the thread; in the meantime refuse those whose patience ends."""
+        commit = thread.run(self.commit, [entry.draft for entry in batch])
+        loop = asyncio.get_running_loop()
+        while not commit.done():
+            while self._waiting and self._waiting[0].deadline <= loop.time():
+                self._waiting.popleft().refuse()
+            for entry in batch:
+                if entry.deadline <= loop.time():
+                    entry.refuse()
+            deadlines = (entry.deadline for entry in chain(batch, self._waiting) if not entry.answer.done())
+            deadline = next(deadlines, loop.time() + PATIENCE)
+            await asyncio.wait({commit}, timeout=deadline - loop.time())
+        return commit.result()
+
+
+def unavailable() -> Refused:
+    """Return the refusal of a message that is not known to be stored."""
+    return Refused("unavailable", "The message could not be stored. Please try again.")
+
+
+writers: WeakKeyDictionary[asyncio.AbstractEventLoop, Writer] = WeakKeyDictionary()
+
+
+def current_writer() -> Writer:
+    """Return the writer of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if (writer := writers.get(loop)) is None:
+        writer = writers[loop] = Writer()
+    return writer
