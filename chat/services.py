@@ -108,7 +108,7 @@ def clean_text(text: str) -> str:
 
 
 def announce(news: News) -> None:
-    """Put what is committed before all live clients."""
+    """Put what is committed before all live clients. Callers do not let it fail: the message is stored."""
     emit(news.item.event, news.item.data, namespace=news.namespace)
 
 
@@ -119,7 +119,7 @@ def post(draft: Draft) -> Receipt:
     """
     (outcome,), news = commit([draft])
     for item in news:
-        transaction.on_commit(partial(announce, item))
+        transaction.on_commit(partial(announce, item), robust=True)
     if isinstance(outcome, Refused):
         raise outcome
     return outcome
@@ -140,7 +140,7 @@ def delete_message(room: str, seq: int) -> bool:
             return False
         Room.objects.filter(pk=locked.pk).update(deletions=deletion)
         item = deletion_item(room, Position(locked.head, deletion), seq)
-        transaction.on_commit(partial(announce, News(namespace_of(room), item)))
+        transaction.on_commit(partial(announce, News(namespace_of(room), item)), robust=True)
     return True
 
 

@@ -12,7 +12,6 @@ message may be stored later; sending it again with the same id tells, and stores
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from weakref import WeakKeyDictionary
@@ -64,15 +63,14 @@ async def announce(news: News) -> None:
 class Writer:
     """Stores the messages of one event loop.
 
-    `commit` runs in a thread, `announce` on the loop, in the order of the commits and after the senders' answers.
+    `commit` runs in a thread, `announce` on the loop, in the order of the commits and after the senders' answers. They
+    are attributes so that a test can have the process die at either.
     """
 
-    def __init__(
-        self,
-        commit: Callable[[Sequence[Draft]], Committed] = services.commit,
-        announce: Callable[[News], Awaitable[None]] = announce,
-    ) -> None:
-        self.commit, self.announce = commit, announce
+    commit = staticmethod(services.commit)
+    announce = staticmethod(announce)
+
+    def __init__(self) -> None:
         self._waiting: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
 

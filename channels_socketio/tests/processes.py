@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ from typing import IO
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+READY = "database system is ready to accept connections"  # PostgreSQL's log
 NODE_MODULES = Path(__file__).parent / "node" / "node_modules"
 
 
@@ -58,8 +60,10 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 15.0
 class Process:
     """One child process; its output is kept in a file so that tests can read it."""
 
-    def __init__(self, command: Sequence[str], log: Path, env: dict[str, str] | None = None) -> None:
-        self.command, self.log, self.env = list(command), log, env or {}
+    def __init__(
+        self, command: Sequence[str], log: Path, env: dict[str, str] | None = None, user: str | None = None
+    ) -> None:
+        self.command, self.log, self.env, self.user = list(command), log, env or {}, user
         self.popen: subprocess.Popen[bytes] | None = None
         self._file: IO[bytes] | None = None
 
@@ -67,7 +71,12 @@ class Process:
         """Start the child, with its output appended to the log file."""
         self._file = self.log.open("ab")
         self.popen = subprocess.Popen(
-            self.command, cwd=ROOT, env=os.environ | self.env, stdout=self._file, stderr=subprocess.STDOUT
+            self.command,
+            cwd=ROOT,
+            env=os.environ | self.env,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            user=self.user,
         )
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
@@ -156,6 +165,47 @@ class Redis:
     def stop(self) -> None:
         """Stop it at once."""
         self.process.stop()
+
+
+class Postgres:
+    """A PostgreSQL server of its own, with its data in a temporary folder; it may be stopped and started again.
+
+    `url` is that of a database whose owner needs no password.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        programs = max(Path("/usr/lib/postgresql").glob("*/bin/postgres"), default=None)
+        path = shutil.which("postgres") or programs
+        require(path is not None, "PostgreSQL")
+        self.port = free_port()
+        self.url = f"postgresql://chat@127.0.0.1:{self.port}/postgres"
+        # PostgreSQL refuses to run as root, and others cannot look into the folder of the tests.
+        self._folder = tempfile.TemporaryDirectory(prefix="chat-postgres-", ignore_cleanup_errors=True)
+        user = "nobody" if os.geteuid() == 0 else None
+        if user:
+            shutil.chown(self._folder.name, user)
+        data = f"{self._folder.name}/data"
+        initdb = [str(Path(str(path)).with_name("initdb")), *f"--pgdata {data} --username chat --no-sync".split()]
+        subprocess.run([*initdb, "--auth", "trust"], check=True, stdout=subprocess.DEVNULL, cwd="/", user=user)
+        options = ["-c", "unix_socket_directories=", "-c", "fsync=off"]
+        command = [str(path), *f"-D {data} -p {self.port} -h 127.0.0.1".split(), *options]
+        self.process = Process(command, folder / "postgres.log", user=user)
+
+    def start(self) -> "Postgres":
+        """Start it and wait until it answers."""
+        before = self.process.output().count(READY)
+        self.process.start()
+        wait_until(lambda: self.process.output().count(READY) > before, f"PostgreSQL answered: {self.process.output()}")
+        return self
+
+    def stop(self, sign: signal.Signals = signal.SIGINT) -> None:
+        """Stop it at once, with its connections; by default orderly."""
+        self.process.stop(sign)
+
+    def remove(self) -> None:
+        """Stop it and remove its data."""
+        self.stop()
+        self._folder.cleanup()
 
 
 class Site:

@@ -4,7 +4,29 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.processes import Site
+from channels_socketio.tests.processes import Postgres, Site
+from chat.database import DatabaseThread
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """As pytest-django's, but without connections that would keep the database from being removed."""
+    yield
+    disconnect()
+
+
+@pytest.fixture
+def kept_connections(transactional_db: None) -> Iterator[None]:
+    """Threads that keep their connections, for a test that changes something about these."""
+    disconnect()
+    yield
+    disconnect()
+
+
+def disconnect() -> None:
+    """Close the connections that threads keep."""
+    for thread in DatabaseThread.threads:
+        thread.disconnect()
 
 
 @pytest.fixture(scope="module", params=["daphne", "uvicorn", "serve"])
@@ -13,3 +35,13 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     running = Site(tmp_path_factory.mktemp("site"), request.param).start()
     yield request.param, running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server for the tests of one module."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    try:
+        yield server.start()
+    finally:
+        server.remove()
