@@ -86,13 +86,14 @@ class DatabaseThread:
 
 def call_with_connection(function: Callable[[], Result]) -> Result:
     """Return what `function` returns; with another connection, if the one of before turns out to be dead."""
-    kept = connection.connection is not None
+    kept = connection.connection
     try:
         return function()
     except Error:
-        if connection.is_usable():
-            raise
-        connection.close()
-        if not kept:
+        # Django itself replaces a connection that fails to roll back.
+        alive = connection.connection is kept and connection.is_usable()
+        if not alive:
+            connection.close()
+        if alive or kept is None:
             raise
     return function()

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from asgiref.sync import SyncToAsync
+from django.db import connections
 
 from channels_socketio.tests.processes import Postgres, Site
 from chat.database import DatabaseThread
@@ -27,6 +29,7 @@ def disconnect() -> None:
     """Close the connections that threads keep."""
     for thread in DatabaseThread.threads:
         thread.disconnect()
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture(scope="module", params=["daphne", "uvicorn", "serve"])
