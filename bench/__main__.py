@@ -2,30 +2,60 @@
 
 import argparse
 import asyncio
+import json
 import os
 import resource
+import statistics
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from bench import report
-from bench.chat import Chat
-from bench.client import Client, WrongAnswerError
+from bench.chat import Chat, DaphneChat
+from bench.client import Client
 from bench.connect import measure_connect
 from bench.fanout import measure_fanout
 from bench.idle import measure_idle
-from bench.peers.servers import Original, PythonSocketIO
+from bench.latency import measure_latency
+from bench.machine import measure_machine
+from bench.options import LONG_ROOM, parse_arguments
+from bench.peers.nchan import Nchan
+from bench.peers.servers import DjangoSIO, Original, PythonSocketIO, Tutorial
 from bench.poller import Poller
-from bench.server import MissingToolError, Server
+from bench.rooms import measure_rooms
+from bench.server import ROOT, MissingToolError, Server
+from bench.stream import WrongAnswerError
 
 SPARE_FILES = 500
-SERVERS: dict[str, type[Server]] = {"chat": Chat, "original": Original, "python-socketio": PythonSocketIO}
+SERVERS: dict[str, type[Server]] = {
+    "chat": Chat,
+    "daphne": DaphneChat,
+    "original": Original,
+    "python-socketio": PythonSocketIO,
+    "tutorial": Tutorial,
+    "django-sio": DjangoSIO,
+    "nchan": Nchan,
+}
+REFERENCES = (Original.name, Chat.name)  # half of the top rate of the first that was measured is the rate of `latency`
+TRIALS = ROOT / "bench" / ".trials"
+Results = dict[str, list[Any]]
 Measure = Callable[[Server, argparse.Namespace], Awaitable[Sequence[Any]]]
+
+
+def fanout(server: Server, options: argparse.Namespace) -> Awaitable[Sequence[Any]]:
+    """Measure the sizes that the server and this round are for."""
+    largest = min(server.largest_room, LONG_ROOM if options.round >= options.long_rounds else server.largest_room)
+    in_flight = [messages for messages in options.in_flight if messages in (server.in_flight or options.in_flight)]
+    return measure_fanout(server, [size for size in options.clients if size <= largest], in_flight, options.seconds)
+
+
 SCENARIOS: dict[str, Measure] = {
-    "fanout": lambda server, options: measure_fanout(server, options.clients, options.in_flight, options.seconds),
+    "fanout": fanout,
+    "rooms": lambda server, options: measure_rooms(server, options.rooms, options.members, options.seconds),
+    "latency": lambda server, options: measure_latency(server, options.room, options.rate, options.seconds),
     "connect": lambda server, options: measure_connect(server, options.connects),
     "idle": lambda server, options: measure_idle(server, Client, options.idle),
     "polling": lambda server, options: measure_idle(server, Poller, options.polling),
@@ -34,12 +64,21 @@ LONG = ("idle", "polling")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, write the results, print tables."""
-    options = parse_arguments(arguments)
-    allow_open_files(max(options.clients, options.connects, options.idle, options.polling) + SPARE_FILES)
+    """Measure, write the report, print tables."""
+    options = parse_arguments(arguments, list(SCENARIOS), list(SERVERS))
+    places = choose_places(options)
+    if options.again:
+        report.write(json.loads(places.results.read_text()), places, options.plots)
+        return
+    allow_open_files(max(*options.clients, options.connects, options.idle, options.polling) + SPARE_FILES)
     server_core, load_core = choose_cores()
     if load_core is None:
         print("script/bench: one core only, so server and load share it", file=sys.stderr)
+    about = measure_machine() | {
+        "command": " ".join(["script/bench", *(sys.argv[1:] if arguments is None else arguments)]),
+        "pinned": load_core is not None,
+    }
+    begun = time.monotonic()
     servers = prepare([SERVERS[name](server_core, options.heartbeat) for name in options.server])
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores if load_core is None else {load_core})
@@ -49,28 +88,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.sched_setaffinity(0, cores)
         for server in servers:
             server.close()
-    about = {
-        "command": " ".join(["script/bench", *(sys.argv[1:] if arguments is None else arguments)]),
-        "pinned": load_core is not None,
-        "rounds": options.rounds,
-        "idle_rounds": options.idle_rounds,
-        "heartbeat_seconds": options.heartbeat,
-        "versions": {server.name: server.versions() for server in servers},
-    }
-    report.write(options.results, results, about)
-    print(report.tables(results))
+    about["minutes"] = round((time.monotonic() - begun) / 60, 1)
+    about["settings"] = settings(options)
+    about["versions"] = {server.name: server.versions() for server in servers}
+    data = report.gathered(results, about)
+    report.write(data, places, options.plots)
+    print(report.tables(data))
+    print(f"Written: {places.results}, {places.text}, {places.plots}", file=sys.stderr)
 
 
-def measure_all(servers: Sequence[Server], options: argparse.Namespace) -> dict[str, list[Any]]:
-    """Return the results of all rounds by scenario."""
-    results: dict[str, list[Any]] = {scenario: [] for scenario in options.scenario}
-    rounds = {scenario: options.idle_rounds if scenario in LONG else options.rounds for scenario in options.scenario}
-    for number in range(max(rounds.values())):
-        for scenario in options.scenario:
-            for server in servers if number < rounds[scenario] else ():
-                print(f"Round {number + 1} of {rounds[scenario]}: {scenario}, {server.name}", file=sys.stderr)
-                results[scenario] += run(SCENARIOS[scenario], server, options)
+def measure_all(servers: Sequence[Server], options: argparse.Namespace) -> Results:
+    """Return the results of all rounds by scenario; rounds alternate between the servers."""
+    results: Results = {scenario: [] for scenario in SCENARIOS if scenario in options.scenario}
+    for scenario, found in results.items():
+        able = [server for server in servers if scenario in server.scenarios]
+        if scenario == "latency" and not choose_rate(results, options):
+            print("script/bench: latency is left out: it needs --rate, or fanout in the same run", file=sys.stderr)
+            continue
+        rounds = options.long_rounds if scenario in LONG else options.rounds
+        for options.round in range(rounds):
+            for server in able:
+                print(f"Round {options.round + 1} of {rounds}: {scenario}, {server.name}", file=sys.stderr)
+                found += run(SCENARIOS[scenario], server, options)
     return results
+
+
+def choose_rate(results: Results, options: argparse.Namespace) -> bool:
+    """Set the rate of `latency` unless it is given: half of what the reference manages; return whether there is one."""
+    for name in REFERENCES:
+        rates = [
+            result.deliveries_per_second / result.clients
+            for result in results.get("fanout", [])
+            if (result.server, result.clients, result.in_flight) == (name, options.room, max(options.in_flight))
+        ]
+        if rates and options.rate is None:
+            options.rate = statistics.median(rates) / 2
+    return options.rate is not None
 
 
 def run(measure: Measure, server: Server, options: argparse.Namespace) -> Sequence[Any]:
@@ -103,34 +156,22 @@ def prepare(servers: Sequence[Server]) -> list[Server]:
     return ready
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="script/bench",
-        description="Measure the chat beside other servers.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--scenario", nargs="+", choices=SCENARIOS, default=list(SCENARIOS), help="what to measure")
-    add("--server", nargs="+", choices=SERVERS, default=list(SERVERS), help="whom to measure")
-    add("--rounds", type=positive, default=3, help="how often; the tables have medians")
-    add("--idle-rounds", type=positive, default=1, help="the same for idle and polling, which take long")
-    add("--clients", type=positive, default=1000, help="fanout: in the room, the sender included")
-    add("--in-flight", type=positive, nargs="+", default=[1, 4, 16], help="fanout: messages")
-    add("--seconds", type=positive, default=2, help="fanout: of each run")
-    add("--connects", type=positive, default=1000, help="connect: clients")
-    add("--idle", type=positive, default=2000, help="idle: clients")
-    add("--polling", type=positive, default=5000, help="polling: clients")
-    add("--heartbeat", type=positive, default=25, help="seconds between the pings of each server")
-    add("--results", type=Path, default=report.PATH, help="the JSON file to write")
-    return parser.parse_args(arguments)
+def choose_places(options: argparse.Namespace) -> report.Places:
+    """Return where to write: a part of the whole must not take the place of the whole."""
+    whole = set(options.scenario) == set(SCENARIOS) and set(options.server) == set(SERVERS) and not options.quick
+    if options.output is None and whole:
+        return report.Places.project()
+    return report.Places.folder(options.output or TRIALS)
 
 
-def positive(text: str) -> int:
-    """Return a whole number above 0; raises ValueError."""
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the report speaks of."""
+    names = ("rounds", "long_rounds", "seconds", "room", "rooms", "members", "heartbeat")
+    return {name: getattr(options, name) for name in names} | {
+        "long_room": LONG_ROOM,
+        "smallest_room": options.clients[0],
+        "largest_room": options.clients[-1],
+    }
 
 
 def allow_open_files(count: int) -> None:

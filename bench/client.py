@@ -1,61 +1,22 @@
-"""A Socket.IO client that costs next to nothing, so that a thousand of them load one core only lightly.
+"""A WebSocket client that costs next to nothing, so that a thousand of them load one core only lightly.
 
 Every client of a room must receive the same broadcast frames in the same order, byte for byte. So the first client
 that gets a frame has it parsed and checked, and all others compare what arrives with what is known: one
-`memcmp` for each read, however many frames it holds. What is no broadcast (handshake, pings, presence)
-is parsed by each client for itself.
+`memcmp` for each read, however many frames it holds. What is no broadcast of this run (handshake, history, pings,
+presence) is parsed by each client for itself.
 """
 
 import asyncio
-import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import cast
 
-BROADCAST = b'42["new chat"'
-NUMBER = re.compile(rb'"msg":"[^"]*: (\d+)"')
-OPEN, JOIN, JOINED, PING, PONG = b"0", b"40", b"40", b"2", b"3"
-HANDSHAKE = (
-    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n"
-    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+from bench.dialect import Dialect, socket_io
+from bench.stream import Stream, WrongAnswerError
 
-
-class WrongAnswerError(Exception):
-    """The server did what it must not do; a figure for it would mean nothing."""
-
-
-class Stream:
-    """The broadcast frames that all clients must receive. Messages are numbers: 0, 1, 2 ..."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self._starts: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def count(self, position: int) -> int:
-        """Return how many whole frames end at or before `position`."""
-        begun = bisect_right(self._starts, position)
-        return begun if position == len(self.data) else begun - 1
-
-    def start_of_frame(self, position: int) -> int:
-        """Return where the frame begins in which `position` lies."""
-        begun = bisect_right(self._starts, position)
-        return position if position == len(self.data) else self._starts[begun - 1]
-
-    def take(self, frame: bytes, position: int) -> None:
-        """Take a frame that a client received at `position`; raises WrongAnswerError when it does not belong there."""
-        if position == len(self.data):
-            found = NUMBER.search(frame)
-            if found is None or int(found[1]) != len(self):
-                raise WrongAnswerError(f"expected message {len(self)}, got {frame[:200]!r}")
-            self._starts.append(position)
-            self.data += frame
-        elif not self.data.startswith(frame, position):
-            raise WrongAnswerError(f"expected what other clients got, got {frame[:200]!r}")
+OPEN, PING, PONG = b"0", b"2", b"3"  # of Engine.IO
+REFUSED = b"44"  # of Socket.IO: no access to the namespace
+WEBSOCKET_PING, WEBSOCKET_PONG = 0x89, 0x8A
+SOCKET_IO = socket_io()
 
 
 class Client(asyncio.Protocol):
@@ -64,8 +25,9 @@ class Client(asyncio.Protocol):
     `cookie` is the value of the header; `pings` counts the heartbeats that were answered.
     """
 
-    def __init__(self, port: int, cookie: str) -> None:
-        self.handshake = HANDSHAKE.format(port=port, cookie=cookie).encode()
+    def __init__(self, port: int, cookie: str, dialect: Dialect = SOCKET_IO) -> None:
+        self.dialect = dialect
+        self.handshake = dialect.handshake(port, cookie)
         self.stream = Stream()
         self.position = 0
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -81,13 +43,13 @@ class Client(asyncio.Protocol):
         return self.stream.count(self.position)
 
     def follow(self, stream: Stream) -> None:
-        """Begin with a new stream; nothing of the old one may be under way."""
+        """Begin with a new stream; no message of the old one may be under way."""
         self.stream, self.position = stream, 0
 
-    def send(self, packet: bytes) -> None:
-        """Send one text frame."""
+    def send(self, payload: bytes, kind: int = 0x81) -> None:
+        """Send one frame, of text unless `kind` says otherwise."""
         if self._transport is not None:
-            self._transport.write(encode_frame(packet))
+            self._transport.write(encode_frame(payload, kind))
 
     def close(self) -> None:
         """Drop the connection."""
@@ -133,19 +95,29 @@ class Client(asyncio.Protocol):
         if not head.startswith(b"HTTP/1.1 101 "):
             raise WrongAnswerError(f"expected the upgrade, got {data[:200]!r}")
         self._upgraded = True
+        if self.dialect.join is None:
+            self.joined.set_result(None)
         return rest
 
     def _receive(self, frame: bytes, payload: bytes) -> None:
-        if payload.startswith(BROADCAST):
-            self.stream.take(frame, self.position)
-            self.position += len(frame)
-        elif payload == PING:
+        if frame[0] == WEBSOCKET_PING:
+            self.send(payload, WEBSOCKET_PONG)
+        elif payload.startswith(self.dialect.broadcast):
+            if self.stream.take(frame, self.position):
+                self.position += len(frame)
+        elif self.dialect.join is not None:
+            self._handle_engine(payload, self.dialect.join)
+
+    def _handle_engine(self, payload: bytes, join: bytes) -> None:
+        if payload == PING:
             self.pings += 1
             self.send(PONG)
-        elif payload.startswith(JOINED):
+        elif payload.startswith(REFUSED):
+            raise WrongAnswerError(f"expected to join the room, got {payload[:200]!r}")
+        elif payload.startswith(self.dialect.joined):
             self.joined.set_result(None)
         elif payload.startswith(OPEN):
-            self.send(JOIN)
+            self.send(join)
 
     def _fail(self, error: Exception) -> None:
         self.lost = self.lost or error
@@ -156,19 +128,22 @@ class Client(asyncio.Protocol):
 class Sender(Client):
     """A client that keeps a number of own messages in flight: it sends the next when one has come back.
 
-    A message is a number of so many `digits`.
+    `author` is its number in the room, `digits` the length of the number in its messages; `sent` and `returned`
+    count the messages of the present stream.
     """
 
-    def __init__(self, port: int, cookie: str) -> None:
-        super().__init__(port, cookie)
-        self.sent = 0
-        self.in_flight = 0
-        self.digits = 20
+    author = 0
+    digits = 20
+
+    def __init__(self, port: int, cookie: str, dialect: Dialect = SOCKET_IO) -> None:
+        super().__init__(port, cookie, dialect)
+        self.sent = self.returned = self.in_flight = 0
+        self._seen = 0
 
     def follow(self, stream: Stream) -> None:
         """See Client."""
         super().follow(stream)
-        self.sent = 0
+        self.sent = self.returned = self._seen = 0
 
     def keep_in_flight(self, messages: int) -> None:
         """Send, from now on, so that `messages` are in flight; 0 stops."""
@@ -177,24 +152,27 @@ class Sender(Client):
 
     def say(self) -> None:
         """Send the next message."""
-        self.send(f'42["send chat",{{"msg":"{self.sent:0{self.digits}}"}}]'.encode())
+        self.send(self.dialect.say(self.stream.text(self.author, self.sent, self.digits)))
         self.sent += 1
 
     def data_received(self, data: bytes) -> None:
         """See Client."""
         super().data_received(data)
+        received = self.received
+        self.returned += self.stream.authors[self._seen : received].count(self.author)
+        self._seen = received
         self._fill()
 
     def _fill(self) -> None:
-        for _ in range(self.received + self.in_flight - self.sent):
+        for _ in range(self.returned + self.in_flight - self.sent):
             self.say()
 
 
-def encode_frame(payload: bytes) -> bytes:
-    """Return a text frame of less than 64 KiB, masked with zeros: legal, and no work."""
+def encode_frame(payload: bytes, kind: int = 0x81) -> bytes:
+    """Return a frame of less than 64 KiB, masked with zeros: legal, and no work."""
     length = len(payload)
     size = bytes((0x80 | length,)) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
-    return b"\x81" + size + b"\0\0\0\0" + payload
+    return bytes((kind,)) + size + b"\0\0\0\0" + payload
 
 
 def frames(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from bench.client import Client, WrongAnswerError
+from bench.client import Client
+from bench.dialect import LOBBY, Dialect
 from bench.poller import Poller
 from bench.server import Server
+from bench.stream import Stream, WrongAnswerError
 
 JOIN_AT_ONCE = 50
 JOIN_SECONDS = 60.0
@@ -15,22 +18,44 @@ DRAIN_SECONDS = 60.0
 GOODBYE_SECONDS = 0.3
 
 Guest = TypeVar("Guest", bound=Client | Poller)
+Kind = Callable[[int, str, Dialect], Guest]
 
 
-async def gather(server: Server, kind: Callable[[int, str], Guest], cookies: Sequence[str]) -> list[Guest]:
+@asynccontextmanager
+async def crowd() -> AsyncIterator[list[Client]]:
+    """Give a list for clients; those in it are dismissed in the end."""
+    people: list[Client] = []
+    try:
+        yield people
+    finally:
+        await dismiss(people)
+
+
+async def gather(server: Server, kind: Kind[Guest], cookies: Sequence[str], room: str = LOBBY) -> list[Guest]:
     """Connect a client for each cookie, 50 at a time; all of them are in the room when this returns."""
     loop = asyncio.get_running_loop()
     gate = asyncio.Semaphore(JOIN_AT_ONCE)
+    dialect = server.dialect(room)
 
     async def enter(cookie: str) -> Guest:
         async with gate, asyncio.timeout(JOIN_SECONDS):
-            _, guest = await loop.create_connection(lambda: kind(server.port, cookie), "127.0.0.1", server.port)
+            _, guest = await loop.create_connection(
+                lambda: kind(server.port, cookie, dialect), "127.0.0.1", server.port
+            )
             await guest.joined
             return guest
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(enter(cookie)) for cookie in cookies]
     return [task.result() for task in tasks]
+
+
+def follow(people: Iterable[Client | Poller]) -> Stream:
+    """Have all of them expect the messages of a new run, which is returned."""
+    stream = Stream()
+    for guest in people:
+        guest.follow(stream)
+    return stream
 
 
 async def drain(people: Sequence[Client | Poller], sent: int) -> None:
@@ -48,6 +73,11 @@ def count_late(people: Sequence[Client | Poller], sent: int) -> int:
         if guest.lost is not None:
             raise guest.lost
     return sum(guest.received < sent for guest in people)
+
+
+def deliveries(people: Iterable[Client]) -> int:
+    """Return how many messages have arrived."""
+    return sum(client.received for client in people)
 
 
 async def dismiss(people: Iterable[Client | Poller]) -> None:

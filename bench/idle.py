@@ -7,46 +7,43 @@ gone; what the kernel keeps for a connection is not in it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import meter
-from bench.client import Client, Sender, Stream, WrongAnswerError
+from bench.client import Client, Sender
 from bench.connect import WARM_UP_CLIENTS
-from bench.crowd import dismiss, drain, gather
+from bench.crowd import Kind, dismiss, drain, follow, gather
 from bench.poller import Poller
 from bench.server import Server
+from bench.stream import WrongAnswerError
 
 MESSAGES = 3
 LEAST_HEARTBEATS = 0.8  # of those expected; a server's timers need not be exact
 
 
-@dataclass(frozen=True, slots=True)
-class IdleResult:
-    """One run. Busy is the share of one core."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleResult(meter.Result):
+    """One run."""
 
-    server: str
-    clients: int
-    seconds: float
     heartbeats: int
     kib_per_client: float
     server_us_per_heartbeat: float
-    server_busy: float
     load_us_per_heartbeat: float
-    load_busy: float
 
 
 Guest = Client | Poller
 
 
-async def measure_idle(server: Server, kind: Callable[[int, str], Guest], clients: int) -> list[IdleResult]:
+async def measure_idle(server: Server, kind: Kind[Guest], clients: int) -> list[IdleResult]:
     """Measure once. Raises WrongAnswerError unless all joined, answered heartbeats and got the messages."""
     cookies = await asyncio.to_thread(server.cookies, clients + WARM_UP_CLIENTS)
     await dismiss(await gather(server, kind, cookies[clients:]))
+    await meter.quiet(server)
     memory = server.memory()
     people: Sequence[Guest] = await gather(server, kind, cookies[:clients])
     try:
-        await asyncio.sleep(1)
+        await meter.quiet(server)
         begun, begun_heartbeats = meter.read(server), count(people)
         await asyncio.sleep(server.heartbeat)
         used, heartbeats = meter.read(server) - begun, count(people) - begun_heartbeats
@@ -60,13 +57,11 @@ async def measure_idle(server: Server, kind: Callable[[int, str], Guest], client
         IdleResult(
             server=server.name,
             clients=clients,
-            seconds=round(used.time, 2),
             heartbeats=heartbeats,
             kib_per_client=round(memory / clients / 1024, 1),
             server_us_per_heartbeat=round(used.server_cpu / heartbeats * 1e6, 1),
-            server_busy=used.server_busy,
             load_us_per_heartbeat=round(used.load_cpu / heartbeats * 1e6, 1),
-            load_busy=used.load_busy,
+            **used.shares,
         )
     ]
 
@@ -75,10 +70,7 @@ async def check(server: Server, people: Sequence[Guest], cookie: str) -> None:
     """Have one more client send a few messages, and wait until everybody has them."""
     [sender] = await gather(server, Sender, [cookie])
     sender.digits = server.digits
-    stream = Stream()
-    for client in (sender, *people):
-        if isinstance(client, Client):
-            client.follow(stream)
+    follow([sender, *people])
     for _ in range(MESSAGES):
         sender.say()
     await drain([sender, *people], MESSAGES)

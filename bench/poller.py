@@ -8,7 +8,9 @@ import asyncio
 import json
 from typing import cast
 
-from bench.client import BROADCAST, JOIN, JOINED, NUMBER, OPEN, PING, PONG, WrongAnswerError
+from bench.client import OPEN, PING, PONG, SOCKET_IO
+from bench.dialect import Dialect
+from bench.stream import Stream, WrongAnswerError, read
 
 PATH = "/socket.io/?EIO=4&transport=polling"
 SEPARATOR = b"\x1e"
@@ -17,17 +19,22 @@ SEPARATOR = b"\x1e"
 class Poller(asyncio.Protocol):
     """One listener: `joined`, `lost`, `pings` and `received` are as in Client; `held` says whether a poll is out."""
 
-    def __init__(self, port: int, cookie: str) -> None:
+    def __init__(self, port: int, cookie: str, dialect: Dialect = SOCKET_IO) -> None:
+        self.dialect = dialect
         self.headers = f" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n"
         self.path = PATH
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost: Exception | None = None
         self.pings = 0
-        self.received = 0
+        self.follow(Stream())
         self.held = False
         self._answer = b""  # what has to be posted before the next poll
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
+
+    def follow(self, stream: Stream) -> None:
+        """Begin with a new stream; no message of the old one may be under way."""
+        self.run, self.received = stream.run, 0
 
     def close(self) -> None:
         """Drop the connection."""
@@ -67,21 +74,26 @@ class Poller(asyncio.Protocol):
         self._fail(exc or WrongAnswerError("the server closed the connection"))
 
     def _receive(self, packet: bytes) -> None:
-        if packet.startswith(BROADCAST):
-            found = NUMBER.search(packet)
-            if found is None or int(found[1]) != self.received:
-                raise WrongAnswerError(f"expected message {self.received}, got {packet[:200]!r}")
-            self.received += 1
+        if packet.startswith(self.dialect.broadcast):
+            self._count(packet)
         elif packet == PING:
             self.pings += 1
             self._answer = PONG
-        elif packet.startswith(JOINED):
+        elif packet.startswith(self.dialect.joined):
             self.joined.set_result(None)
         elif packet.startswith(OPEN):
             self.path = f"{PATH}&sid={json.loads(packet[1:])['sid']}"
-            self._answer = JOIN
+            self._answer = self.dialect.join or b""
         elif not packet.startswith(b"42"):
             raise WrongAnswerError(f"expected a packet, got {packet[:200]!r}")
+
+    def _count(self, packet: bytes) -> None:
+        _, number = read(packet, self.run)
+        if number is None:
+            return  # it was said before
+        if number != self.received:
+            raise WrongAnswerError(f"expected message {self.received}, got {packet[:200]!r}")
+        self.received += 1
 
     def _get(self) -> None:
         self.held = True

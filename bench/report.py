@@ -1,68 +1,60 @@
-"""What a benchmark says: a JSON file for programs, tables of medians for people."""
+"""What a benchmark says: a JSON file for programs, tables of medians and plots for people.
+
+All but the JSON file is made from what the JSON file holds, so that it can be made again.
+"""
 
 import json
-import os
-import platform
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-PATH = Path(__file__).with_name("results.json")
-KEYS = ("server", "clients", "in_flight")
-BUSY = {"server_busy": "server busy", "load_busy": "load generator busy"}
-IDLE = {
-    "server": "server",
-    "clients": "clients",
-    "kib_per_client": "memory per client, KiB",
-    "server_us_per_heartbeat": "server CPU per heartbeat, µs",
-    **BUSY,
-}
-TABLES = {
-    "fanout": {
-        "server": "server",
-        "clients": "clients",
-        "in_flight": "messages in flight",
-        "server_us_per_delivery": "server CPU per delivery, µs",
-        "deliveries_per_second": "deliveries/s",
-        "frame_bytes": "bytes per frame",
-        "load_us_per_delivery": "load generator's CPU per delivery, µs",
-        **BUSY,
-    },
-    "connect": {
-        "server": "server",
-        "clients": "clients",
-        "connects_per_second": "connects/s",
-        "server_ms_per_connect": "server CPU per connect, ms",
-        "load_ms_per_connect": "load generator's CPU per connect, ms",
-        **BUSY,
-    },
-    "idle": IDLE,
-    "polling": IDLE,
-}
+from bench import goals
+from bench.machine import describe
+from bench.server import ROOT
+from bench.tables import TITLES, table
+
+KEYS = ("server", "clients", "rooms", "in_flight", "rate")
+BEGIN, END = "<!-- begin of what script/bench writes -->", "<!-- end of what script/bench writes -->"
 
 Row = dict[str, Any]
 Results = Mapping[str, Sequence[Any]]  # the results of each scenario, of all rounds
 
 
-def write(path: Path, results: Results, about: Mapping[str, Any]) -> None:
-    """Write all figures, medians and single runs, and `about` how they came to be."""
-    report = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": {"processor": processor(), "cores": os.cpu_count()},
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a report goes. `text` has the two marks, or does not exist yet."""
+
+    results: Path
+    text: Path
+    plots: Path
+
+    @classmethod
+    def project(cls) -> "Places":
+        """The project's own files: for a run of everything."""
+        return cls(ROOT / "bench" / "results.json", ROOT / "docs" / "performance.md", ROOT / "docs" / "plots")
+
+    @classmethod
+    def folder(cls, folder: Path) -> "Places":
+        """A folder, made when missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder / "results.json", folder / "figures.md", folder / "plots")
+
+
+def gathered(results: Results, about: Mapping[str, Any]) -> Row:
+    """Return all figures, medians and single runs, and `about` how they came to be, as JSON has them."""
+    return {
         **about,
-        "medians": {scenario: medians(runs) for scenario, runs in results.items()},
+        "medians": {scenario: medians(map(asdict, runs)) for scenario, runs in results.items()},
         "runs": {scenario: [asdict(run) for run in runs] for scenario, runs in results.items()},
     }
-    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
 
 
-def medians(runs: Iterable[Any]) -> list[Row]:
+def medians(runs: Iterable[Row]) -> list[Row]:
     """Return a row for each server and setting: the median over the rounds of each figure."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
-    for run in map(asdict, runs):
+    for run in runs:
         groups.setdefault(tuple(run.get(key) for key in KEYS), []).append(run)
     return [
         {column: value if column in KEYS else statistics.median(row[column] for row in rows) for column, value in first}
@@ -71,32 +63,41 @@ def medians(runs: Iterable[Any]) -> list[Row]:
     ]
 
 
-def tables(results: Results) -> str:
+def write(data: Row, places: Places, draw: bool = True) -> None:
+    """Write everything; plots need matplotlib."""
+    places.results.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    names = []
+    if draw:
+        from bench import plots  # not everybody who reads tables has matplotlib
+
+        names = plots.draw(data, places.plots)
+    body = figures(data, [f"{places.plots.name}/{name}" for name in names])
+    places.text.write_text(put(places.text.read_text() if places.text.exists() else f"{BEGIN}\n{END}\n", body))
+
+
+def put(text: str, body: str) -> str:
+    """Return `text` with `body` between its marks; raises ValueError unless it has both."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"expected the marks {BEGIN!r} and {END!r}, got neither or one of them")
+    return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
+
+
+def figures(data: Row, images: Sequence[str] = ()) -> str:
+    """Return everything in Markdown: where it was measured, the comparison, plots, tables."""
+    parts = [describe(data)]
+    if rows := goals.rows(data):
+        parts += ["### In short", table(goals.COLUMNS, rows)]
+    parts += [f"![{Path(image).stem.replace('-', ' ')}]({image})" for image in images]
+    parts.append(tables(data))
+    return "\n\n".join(parts)
+
+
+def tables(data: Row) -> str:
     """Return a table in Markdown for each scenario."""
-    return "\n\n".join(f"{scenario}:\n\n{table(scenario, medians(runs))}" for scenario, runs in results.items())
-
-
-def table(scenario: str, rows: Iterable[Row]) -> str:
-    """Return a table in Markdown."""
-    columns = TABLES[scenario]
-    lines = [" | ".join(columns.values()), " | ".join("---" for _ in columns)]
-    lines += [" | ".join(text(column, row[column]) for column in columns) for row in rows]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def text(column: str, value: str | float) -> str:
-    """Return a cell."""
-    if column.endswith("_busy"):
-        return f"{value:.1%}" if isinstance(value, float) and value < 0.1 else f"{value:.0%}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def processor() -> str:
-    """Return the name of the processor, as far as the system tells."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.machine()
+    return "\n\n".join(
+        f"### {title.format(**data['settings'])}\n\n{table(columns, data['medians'][scenario])}"
+        for scenario, (title, columns) in TITLES.items()
+        if data["medians"].get(scenario)
+    )

@@ -5,9 +5,11 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
+
+from bench.dialect import LOBBY, Dialect, socket_io
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
@@ -21,11 +23,15 @@ class MissingToolError(Exception):
 class Server(ABC):
     """A chat server: `prepare` it, use it as a context manager (each time it is a new process), in the end `close` it.
 
-    `core` is the processor core to run on, if any; `heartbeat` the seconds between Engine.IO pings.
+    `core` is the processor core to run on, if any; `heartbeat` the seconds between Engine.IO pings. What a
+    server cannot do, or only very slowly, is left out by its `scenarios`, `in_flight` and `largest_room`.
     """
 
     name: ClassVar[str]
     digits: ClassVar[int]  # in the text of a message, so that all servers deliver about the same number of bytes
+    scenarios: ClassVar[Sequence[str]]
+    largest_room = 10_000
+    in_flight: ClassVar[Sequence[int] | None] = None  # all that are asked for
 
     def __init__(self, core: int | None, heartbeat: float) -> None:
         self.core, self.heartbeat = core, heartbeat
@@ -44,6 +50,17 @@ class Server(ABC):
     @abstractmethod
     def new_cookies(self, count: int) -> list[str]:
         """Return `count` values for the header Cookie, each of a login session of its own; the server runs."""
+
+    def installed(self) -> bool:
+        """Return whether `prepare` has nothing to fetch."""
+        return True
+
+    def dialect(self, room: str = LOBBY) -> Dialect:
+        """Return how this server is spoken to in a room."""
+        return socket_io(room)
+
+    def open_rooms(self, rooms: Sequence[str], cookie: str) -> None:  # noqa: B027 - most need not be asked
+        """Make rooms, where they do not come into being by themselves; the server runs."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to remove
         """Remove what `prepare` made for this object alone."""

@@ -1,8 +1,11 @@
-"""The same chat by python-socketio under uvicorn, without a framework for the page: name in a signed cookie."""
+"""The same chat by python-socketio under uvicorn, without a framework for the page: name in a signed cookie.
+
+Rooms are namespaces."""
 
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
@@ -12,7 +15,9 @@ import socketio
 
 KEY = b"a key for benchmarks only"
 
-sio = socketio.AsyncServer(async_mode="asgi", ping_interval=float(os.environ["BENCH_HEARTBEAT"]))
+ROOM = re.compile(r"/|/rooms/[a-z0-9-]{1,50}")
+
+sio = socketio.AsyncServer(async_mode="asgi", namespaces="*", ping_interval=float(os.environ["BENCH_HEARTBEAT"]))
 
 
 def sign(name: str) -> str:
@@ -20,19 +25,21 @@ def sign(name: str) -> str:
     return f"{name}.{hmac.digest(KEY, name.encode(), hashlib.sha256).hex()}"
 
 
-@sio.event  # type: ignore[untyped-decorator]  # that package has no types
-async def connect(sid: str, environ: dict[str, str], auth: object) -> None:
+@sio.on("connect", namespace="*")  # type: ignore[untyped-decorator]  # that package has no types
+async def connect(namespace: str, sid: str, environ: dict[str, str], auth: object) -> None:
     cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get("session")
     name = cookie.value.partition(".")[0] if cookie else ""
     if cookie is None or not hmac.compare_digest(cookie.value, sign(name)):
         raise socketio.exceptions.ConnectionRefusedError("no session")
-    await sio.save_session(sid, {"name": name})
+    if ROOM.fullmatch(namespace) is None:
+        raise socketio.exceptions.ConnectionRefusedError("no such room")
+    await sio.save_session(sid, {"name": name}, namespace)
 
 
-@sio.on("send chat")  # type: ignore[untyped-decorator]  # see above
-async def send_chat(sid: str, message: dict[str, str]) -> None:
-    session = await sio.get_session(sid)
-    await sio.emit("new chat", {"msg": f"{session['name']}: {message['msg']}"})
+@sio.on("send chat", namespace="*")  # type: ignore[untyped-decorator]  # see above
+async def send_chat(namespace: str, sid: str, message: dict[str, str]) -> None:
+    session = await sio.get_session(sid, namespace)
+    await sio.emit("new chat", {"msg": f"{session['name']}: {message['msg']}"}, namespace=namespace)
 
 
 async def page(scope: dict[str, Any], receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:

@@ -1,5 +1,5 @@
 // The application of 2015 on today's versions: the page gives a session with a random number as name, and the
-// page's socket is accepted because of that session. The session is all in a signed cookie.
+// page's socket is accepted because of that session. The session is all in a signed cookie. Rooms are namespaces.
 import { createServer, ServerResponse } from "node:http";
 import Koa from "koa";
 import session from "koa-session";
@@ -21,8 +21,10 @@ const io = new Server(server, {
     answer("no session", request.name !== undefined);
   },
 });
-io.on("connection", (socket) => {
-  const name = socket.request.name;
-  socket.on("send chat", ({ msg }) => io.emit("new chat", { msg: `${name}: ${msg}` }));
-});
+for (const room of ["/", /^\/rooms\/[a-z0-9-]{1,50}$/]) {
+  io.of(room).on("connection", (socket) => {
+    const name = socket.request.name;
+    socket.on("send chat", ({ msg }) => socket.nsp.emit("new chat", { msg: `${name}: ${msg}` }));
+  });
+}
 server.listen({ host: "127.0.0.1", port: Number(process.argv[2]), backlog: 4096 });

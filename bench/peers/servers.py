@@ -1,56 +1,44 @@
-"""The peers as servers to be measured; each is installed into a folder of its own under bench/.peers."""
+"""The peers as servers to be measured."""
 
-import http.client
 import json
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
+from collections.abc import Sequence
+from typing import ClassVar
 
-from bench.server import ROOT, MissingToolError, Server
+from bench.chat import daphne
+from bench.dialect import LOBBY, Dialect, plain
+from bench.peers.installed import FOLDER, Peer
+from bench.server import MissingToolError
 
-SOURCES = Path(__file__).parent
-FOLDER = ROOT / "bench" / ".peers"
-
-
-class Peer(Server):
-    """A server that is not ours. Its sessions are signed cookies, so nothing has to be looked up."""
-
-    digits = 158
-
-    def __init__(self, core: int | None, heartbeat: float) -> None:
-        super().__init__(core, heartbeat)
-        self.environment["BENCH_HEARTBEAT"] = str(heartbeat)
-
-    def new_cookies(self, count: int) -> list[str]:
-        """See Server: ask for the page so many times."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        cookies = []
-        for _ in range(count):
-            connection.request("GET", "/")
-            with connection.getresponse() as response:
-                response.read()
-                pairs = [value.partition(";")[0] for value in response.headers.get_all("Set-Cookie", [])]
-            cookies.append("; ".join(pairs))
-        connection.close()
-        return cookies
+UVICORN = (
+    "--loop uvloop --http httptools --ws websockets-sansio --ws-per-message-deflate false "
+    "--lifespan off --backlog 4096 --no-access-log --log-level warning --app-dir"
+)
 
 
 class Original(Peer):
-    """The original application on Node."""
+    """The original application on Node. Its sessions are signed cookies, so nothing has to be looked up."""
 
     name = "original (Node)"
+    scenarios = ("fanout", "rooms", "latency", "connect", "idle", "polling")
     folder = FOLDER / "original"
+    description = "package.json"
+    sources = ("original.js",)
 
     def prepare(self) -> None:
         """See Server."""
         if shutil.which("node") is None or shutil.which("npm") is None:
             raise MissingToolError("Node and npm")
         self.environment["NODE_ENV"] = "production"
-        command = "npm install --no-package-lock --no-audit --no-fund --loglevel=error"
-        install(self.folder, "package.json", [command.split()])
-        shutil.copy(SOURCES / "original.js", self.folder)
+        super().prepare()
+
+    def install_commands(self) -> list[list[str]]:
+        """See Peer."""
+        return [["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]]
 
     def command(self) -> list[str]:
         """See Server."""
@@ -67,42 +55,92 @@ class Original(Peer):
         return str(json.loads(description.read_text())["version"])
 
 
-class PythonSocketIO(Peer):
-    """python-socketio on uvicorn, with what makes it fastest."""
+class PythonPeer(Peer):
+    """A peer in a virtual environment."""
 
-    name = "python-socketio (uvicorn)"
-    folder = FOLDER / "python-socketio"
+    @property
+    def python(self) -> str:
+        """The interpreter."""
+        return str(self.folder / "bin" / "python")
 
-    def prepare(self) -> None:
-        """See Server."""
-        pip = "bin/python -m pip install -qq --disable-pip-version-check --no-input --requirement requirements.txt"
-        install(self.folder, "requirements.txt", [[sys.executable, "-m", "venv", "."], pip.split()])
-        shutil.copy(SOURCES / "asgi.py", self.folder)
+    def install_commands(self) -> list[list[str]]:
+        """See Peer."""
+        pip = f"bin/python -m pip install -qq --disable-pip-version-check --no-input --requirement {self.description}"
+        return [[sys.executable, "-m", "venv", "."], pip.split()]
 
-    def command(self) -> list[str]:
-        """See Server."""
-        options = (
-            f"-m uvicorn asgi:application --port {self.port} --loop uvloop --http httptools --ws websockets-sansio "
-            "--ws-per-message-deflate false --lifespan off --backlog 4096 --no-access-log --log-level warning --app-dir"
-        )
-        return [str(self.folder / "bin" / "python"), *options.split(), str(self.folder)]
+    def uvicorn(self, application: str) -> list[str]:
+        """Return the command that runs uvicorn with what makes it fastest."""
+        return [
+            self.python, "-m", "uvicorn", application, "--port", str(self.port), *UVICORN.split(), str(self.folder)
+        ]  # fmt: skip
 
     def versions(self) -> dict[str, str]:
         """See Server."""
-        command = [str(self.folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "freeze"]
+        command = [self.python, "-m", "pip", "--disable-pip-version-check", "freeze"]
         lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         return dict(re.findall(r"(?m)^(\S+)==(\S+)$", lines))
 
 
-def install(folder: Path, description: str, commands: list[list[str]]) -> None:
-    """Run `commands` in `folder` unless it was installed from the same `description` before."""
-    source, stamp = SOURCES / description, folder / ".installed"
-    if stamp.is_file() and stamp.read_bytes() == source.read_bytes():
-        return
-    print(f"Installing {folder.name}", file=sys.stderr)
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, folder)
-    for command in commands:
-        if subprocess.run(command, cwd=folder).returncode:
-            raise SystemExit(f"script/bench: {command[0]} failed in {folder}; what it says above is why")
-    shutil.copy(source, stamp)
+class PythonSocketIO(PythonPeer):
+    """python-socketio on uvicorn. Its sessions are signed cookies, so nothing has to be looked up."""
+
+    name = "python-socketio (uvicorn)"
+    scenarios = ("fanout", "rooms", "connect", "idle", "polling")
+    largest_room = 1000
+    folder = FOLDER / "python-socketio"
+    description = "python-socketio.txt"
+    sources = ("asgi.py",)
+
+    def command(self) -> list[str]:
+        """See Server."""
+        return self.uvicorn("asgi:application")
+
+
+class DjangoPeer(PythonPeer):
+    """A Django project whose login sessions lie in SQLite."""
+
+    scenarios: ClassVar[Sequence[str]] = ("fanout", "connect")
+    largest_room = 1000
+    in_flight = (4,)
+    folder = FOLDER / "channels"
+    description = "channels.txt"
+    sources = ("django_site.py", "tutorial.py", "django_sio.py")
+
+    def prepare(self) -> None:
+        """See Server."""
+        super().prepare()
+        self._database = tempfile.TemporaryDirectory(prefix="chat-bench-")
+        self.environment |= {
+            "BENCH_DATABASE": f"{self._database.name}/db.sqlite3",
+            "PYTHONPATH": str(self.folder),
+        }
+        subprocess.run([self.python, str(self.folder / "django_site.py")], env=self.environment, check=True)
+
+    def close(self) -> None:
+        """See Server."""
+        self._database.cleanup()
+
+
+class Tutorial(DjangoPeer):
+    """What the tutorial of Channels builds, on Daphne as there."""
+
+    name = "Channels tutorial (Daphne)"
+    scenarios = ("fanout", "rooms", "connect")
+
+    def command(self) -> list[str]:
+        """See Server."""
+        return [*daphne(self.python, self.port), "tutorial:application"]
+
+    def dialect(self, room: str = LOBBY) -> Dialect:
+        """See Server."""
+        return plain(f"/ws/chat/{room}/")
+
+
+class DjangoSIO(DjangoPeer):
+    """django-sio on uvicorn."""
+
+    name = "django-sio (uvicorn)"
+
+    def command(self) -> list[str]:
+        """See Server."""
+        return self.uvicorn("django_sio:application")

@@ -1,4 +1,4 @@
-"""The stream that all clients compare with, and a client that is fed by hand."""
+"""Clients that are fed by hand."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from bench.client import Client, Sender, Stream, WrongAnswerError, encode_frame, frames
+from bench.client import Client, Sender, encode_frame, frames
+from bench.dialect import plain, socket_io
+from bench.stream import Stream, WrongAnswerError
 
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
@@ -36,9 +38,10 @@ def frame(payload: bytes) -> bytes:
     return head + payload
 
 
-def chat(number: int, padding: int = 0) -> bytes:
+def chat(stream: Stream, number: int, padding: int = 0, author: int = 0) -> bytes:
     """Return the frame of message `number`."""
-    return frame(b'42["new chat",{"msg":"7: %020d","room":"%s"}]' % (number, b"x" * padding))
+    text = stream.text(author, number, digits=20).encode()
+    return frame(b'42["new chat",{"msg":"7: %s","room":"%s"},"%d.0./"]' % (text, b"x" * padding, number))
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def new_client() -> NewClient:
 @pytest.mark.parametrize("cut", range(1, 400, 7))
 async def test_every_client_counts_every_message_however_the_bytes_are_cut(new_client: NewClient, cut: int) -> None:
     stream = Stream()
-    bytes_ = b"".join([chat(0), chat(1, padding=200), chat(2), chat(3)])
+    bytes_ = b"".join([chat(stream, 0), chat(stream, 1, padding=200), chat(stream, 2), chat(stream, 3)])
     for client, _ in (new_client(stream) for _ in range(3)):
         for start in range(0, len(bytes_), cut):
             client.data_received(bytes_[start : start + cut])
@@ -72,45 +75,111 @@ async def test_every_client_counts_every_message_however_the_bytes_are_cut(new_c
 async def test_a_ping_between_messages_is_answered_and_not_counted(new_client: NewClient, cut: int) -> None:
     stream = Stream()
     first, _ = new_client(stream)
-    first.data_received(chat(0) + chat(1, padding=200) + chat(2))
+    first.data_received(chat(stream, 0) + chat(stream, 1, padding=200) + chat(stream, 2))
     client, wire = new_client(stream)
-    bytes_ = chat(0) + frame(b"2") + chat(1, padding=200) + frame(b"2") + chat(2)
+    bytes_ = chat(stream, 0) + frame(b"2") + chat(stream, 1, padding=200) + frame(b"2") + chat(stream, 2)
     for start in range(0, len(bytes_), cut):
         client.data_received(bytes_[start : start + cut])
     assert client.received == 3
     assert wire.written == [encode_frame(b"3")] * 2
 
 
-@pytest.mark.parametrize("second", [chat(0), chat(2), chat(0, padding=5)], ids=["doubled", "left out", "changed"])
+@pytest.mark.parametrize(("number", "padding"), [(0, 0), (2, 0), (0, 5)], ids=["doubled", "left out", "changed"])
 async def test_a_message_out_of_order_is_an_error_for_the_first_who_gets_it(
-    new_client: NewClient, second: bytes
+    new_client: NewClient, number: int, padding: int
 ) -> None:
-    client, wire = new_client(Stream())
-    client.data_received(chat(0) + second)
+    stream = Stream()
+    client, wire = new_client(stream)
+    client.data_received(chat(stream, 0) + chat(stream, number, padding))
     assert isinstance(client.lost, WrongAnswerError)
     assert wire.aborted
 
 
-@pytest.mark.parametrize("second", [chat(0), chat(2), chat(1, padding=5)], ids=["doubled", "left out", "changed"])
-async def test_a_message_out_of_order_is_an_error_for_those_who_compare(new_client: NewClient, second: bytes) -> None:
+@pytest.mark.parametrize(("number", "padding"), [(0, 0), (2, 0), (1, 5)], ids=["doubled", "left out", "changed"])
+async def test_a_message_out_of_order_is_an_error_for_those_who_compare(
+    new_client: NewClient, number: int, padding: int
+) -> None:
     stream = Stream()
     first, _ = new_client(stream)
-    first.data_received(chat(0) + chat(1) + chat(2))
+    first.data_received(chat(stream, 0) + chat(stream, 1) + chat(stream, 2))
     client, wire = new_client(stream)
-    client.data_received(chat(0) + second)
+    client.data_received(chat(stream, 0) + chat(stream, number, padding))
     assert isinstance(client.lost, WrongAnswerError)
     assert wire.aborted
 
 
 async def test_the_sender_keeps_so_many_in_flight(new_client: NewClient) -> None:
-    sender, wire = new_client(Stream(), Sender)
+    stream = Stream()
+    sender, wire = new_client(stream, Sender)
     sender.keep_in_flight(2)
     assert (len(wire.written), sender.sent) == (2, 2)
-    sender.data_received(chat(0))
+    sender.data_received(chat(stream, 0))
     assert (len(wire.written), sender.sent) == (3, 3)
     sender.keep_in_flight(0)
-    sender.data_received(chat(1) + chat(2))
+    sender.data_received(chat(stream, 1) + chat(stream, 2))
     assert (sender.sent, sender.received) == (3, 3)
+
+
+async def test_what_a_server_remembers_of_earlier_runs_is_no_message_of_this_one(new_client: NewClient) -> None:
+    earlier, stream = Stream(), Stream()
+    client, _ = new_client(earlier)
+    client.data_received(chat(earlier, 0) + chat(earlier, 1))
+    client.follow(stream)
+    client.data_received(chat(earlier, 2) + chat(stream, 0))
+    other, _ = new_client(stream)
+    other.data_received(chat(earlier, 1) + chat(stream, 0) + chat(stream, 1))
+    assert (client.received, other.received, len(stream)) == (1, 2, 2)
+    assert client.lost is None
+
+
+async def test_of_several_who_send_each_counts_its_own(new_client: NewClient) -> None:
+    stream = Stream()
+    senders = [new_client(stream, Sender)[0] for _ in range(2)]
+    for author, sender in enumerate(senders):
+        sender.author = author
+        sender.keep_in_flight(1)
+    for sender in senders:
+        sender.data_received(chat(stream, 0, author=1) + chat(stream, 0))
+        sender.data_received(chat(stream, 1, author=1))
+    assert [(sender.returned, sender.sent, sender.received) for sender in senders] == [(1, 2, 3), (2, 3, 3)]
+
+
+async def test_rooms_of_socket_io_are_namespaces() -> None:
+    client, wire, stream = Sender(1, "key", socket_io("room-1")), Wire(), Stream()
+    client.connection_made(wire)
+    client.data_received(UPGRADED + frame(b"0{}"))
+    assert wire.written[-1] == encode_frame(b"40/rooms/room-1,")
+    client.data_received(frame(b'40/rooms/room-1,{"sid":"x"}'))
+    assert client.joined.done()
+    client.follow(stream)
+    client.keep_in_flight(1)
+    text = stream.text(0, 0, digits=20)
+    assert wire.written[-1] == encode_frame(f'42/rooms/room-1,["send chat",{{"msg":"{text}"}}]'.encode())
+    client.data_received(frame(f'42/rooms/room-1,["new chat",{{"msg":"7: {text}"}}]'.encode()))
+    assert client.received == 1
+
+
+async def test_a_refused_room_is_the_reason_why_nobody_joined() -> None:
+    client = Client(1, "key", socket_io("room-1"))
+    client.connection_made(Wire())
+    client.data_received(UPGRADED + frame(b"0{}") + frame(b'44/rooms/room-1,{"message":"Unknown room."}'))
+    with pytest.raises(WrongAnswerError, match="Unknown room"):
+        await client.joined
+
+
+async def test_where_the_websocket_is_the_room_the_upgrade_is_enough() -> None:
+    client, wire, stream = Sender(1, "key", plain("/ws/chat/lobby/")), Wire(), Stream()
+    client.connection_made(wire)
+    assert wire.written[0].startswith(b"GET /ws/chat/lobby/ HTTP/1.1\r\n")
+    client.data_received(UPGRADED)
+    assert client.joined.done()
+    client.follow(stream)
+    client.keep_in_flight(1)
+    text = stream.text(0, 0, digits=20)
+    assert wire.written[-1] == encode_frame(f'{{"msg": "{text}"}}'.encode())
+    client.data_received(frame(f'{{"msg": "7: {text}"}}'.encode()) + b"\x89\x02hi")
+    assert client.received == 1
+    assert encode_frame(b"hi", kind=0x8A) in wire.written
 
 
 async def test_a_refused_upgrade_is_the_reason_why_nobody_joined() -> None:

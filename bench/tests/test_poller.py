@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.client import WrongAnswerError
 from bench.poller import Poller, whole_body
+from bench.stream import Stream, WrongAnswerError
 from bench.tests.test_client import Wire
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
@@ -23,7 +23,8 @@ def test_another_status_is_an_error() -> None:
 
 
 async def test_it_joins_answers_a_ping_and_polls_again() -> None:
-    client, wire = Poller(1, "key"), Wire()
+    client, wire, stream = Poller(1, "key"), Wire(), Stream()
+    client.follow(stream)
 
     def bring(body: bytes) -> bytes:
         wire.written.clear()
@@ -37,7 +38,9 @@ async def test_it_joins_answers_a_ping_and_polls_again() -> None:
     assert bring(b"ok").startswith(b"GET /socket.io/?EIO=4&transport=polling&sid=abc ")
     bring(b'40{"sid":"x"}\x1e42["welcome",{}]')
     assert client.joined.done()
-    assert bring(b'42["new chat",{"msg":"7: 0"}]\x1e2').endswith(b"\r\n\r\n3")
+    chat = f'42["new chat",{{"msg":"7: {stream.text(0, 0, digits=1)}"}}]'.encode()
+    earlier = f'42["new chat",{{"msg":"7: {Stream().text(0, 5, digits=1)}"}}]'.encode()
+    assert bring(b"\x1e".join([earlier, chat, b"2"])).endswith(b"\r\n\r\n3")
     assert (client.received, client.pings) == (1, 1)
     assert not client.held
     bring(b"ok")
@@ -45,9 +48,10 @@ async def test_it_joins_answers_a_ping_and_polls_again() -> None:
 
 
 async def test_a_message_out_of_order_is_an_error() -> None:
-    client, wire = Poller(1, "key"), Wire()
+    client, wire, stream = Poller(1, "key"), Wire(), Stream()
+    client.follow(stream)
     client.connection_made(wire)
-    body = b'42["new chat",{"msg":"7: 1"}]'
+    body = f'42["new chat",{{"msg":"7: {stream.text(0, 1, digits=1)}"}}]'.encode()
     client.data_received(PLAIN % (len(body), body))
     with pytest.raises(WrongAnswerError, match="expected message 0"):
         await client.joined
