@@ -22,6 +22,8 @@ class Ledger:
 
     def __init__(self, path: str = ":memory:") -> None:
         self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
+        self._database.execute("PRAGMA journal_mode = wal")
+        self._database.execute("PRAGMA synchronous = off")  # nobody pulls the plug
         self._database.execute(TABLE)
         self.readings = 0
         self.broken = False

@@ -1,0 +1,144 @@
+"""Processes that serve `stage.py`, a network that fails, and official clients that come back through it."""
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from channels_socketio.tests.processes import (
+    Process,
+    accepts_connections,
+    free_port,
+    require_node,
+    server_command,
+    wait_until,
+)
+
+SECONDS = 20
+SCRIPT = Path(__file__).parent / "node" / "reader.cjs"
+
+
+class Stage:
+    """One server process; `env` is what `stage.py` asks for. Use as a context manager."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None, server: str = "serve") -> None:
+        self.port = free_port()
+        self.ws_url = f"ws://127.0.0.1:{self.port}/socket.io/?EIO=4&transport=websocket"
+        command = server_command(server, self.port, "channels_socketio.tests.stage:application")
+        fixed = {"LEDGER": str(folder / "ledger")}
+        self.process = Process(command, folder / f"stage-{self.port}.log", fixed | dict(env or {}))
+
+    def __enter__(self) -> "Stage":
+        self.process.start()
+        wait_until(lambda: accepts_connections(self.port), f"the stage was open: {self.process.output()}", 30)
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.process.stop()
+
+    def connections(self) -> int:
+        """Return how many there are."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats") as answer:
+            return int(answer.read())
+
+    def errors(self) -> list[str]:
+        """Return the lines of the log that speak of errors."""
+        return [line for line in self.process.output().splitlines() if "Traceback" in line or "ERROR" in line]
+
+
+class Proxy:
+    """A TCP link to `target`, a port, that may be cut, or swallow everything. Use as a context manager."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self.open = True
+        self._links: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
+        self._deaf: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> "Proxy":
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End all links."""
+        for link in self._links:
+            for writer in link:
+                writer.transport.abort()
+        self._links.clear()
+
+    def swallow(self) -> None:
+        """Let nothing more through the links that there are: neither side notices."""
+        self._deaf.update(writer for link in self._links for writer in link)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.open:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._links.append((writer, far_writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                if writer not in self._deaf:
+                    writer.write(data)
+                    await writer.drain()
+        if writer not in self._deaf:
+            writer.close()
+
+
+class OfficialClient:
+    """Socket.IO's own client in Node. Use as a context manager."""
+
+    def __init__(self, port: int, transport: str) -> None:
+        self.command = [require_node(), str(SCRIPT), f"http://127.0.0.1:{port}", transport]
+        self.events: list[Any] = []
+
+    async def __aenter__(self) -> "OfficialClient":
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(*self.command, stdin=pipe, stdout=pipe)
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._process.kill()
+        await self._process.communicate()
+
+    def tell(self, command: str) -> None:
+        """Have the client do something; see reader.cjs."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{command}\n".encode())
+
+    async def next(self) -> Any:
+        """Return what happened next; see reader.cjs."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(SECONDS):
+            return json.loads(await self._process.stdout.readline())
+
+    async def connected(self) -> tuple[str, bool]:
+        """Wait for the next connect; return the id and whether the client calls itself recovered."""
+        while (happened := await self.next())[0] != "connect":
+            pass
+        return happened[1], happened[2]
+
+    async def entries(self, count: int) -> list[Any]:
+        """Return the data of the next entries; greetings in between are left out."""
+        found = [await self.next() for _ in range(count)]
+        while greetings := [happened for happened in found if happened[0] == "welcome"]:
+            found = [happened for happened in found if happened[0] != "welcome"]
+            found += [await self.next() for _ in greetings]
+        assert {happened[0] for happened in found} <= {"entry"}, found
+        return [happened[1] for happened in found]
