@@ -19,7 +19,6 @@ class Command(BaseCommand):
     """Stores a message and has it delivered to every live client; nobody's login session is behind it."""
 
     help = "Posts a message to a room of the chat."
-    requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Part of Django's contract."""
