@@ -13,6 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from channels_socketio.tests.processes import ROOT, Process, Redis, free_port, wait_until
+from channels_socketio.tests.raw import SECONDS, Raw
 from channels_socketio.tests.wire import Dial, WireClient
 
 PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
@@ -55,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Proc
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[tuple[str, Process]]:
-    """The same with two workers behind the address."""
+    """The same with two workers behind the address, for one test."""
     redis = Redis(tmp_path).start()
     try:
         with serving(tmp_path, "--workers", "2", REDIS_URL=redis.url) as served:
@@ -102,13 +103,18 @@ def test_it_serves_pages_with_their_static_files(served: tuple[str, Process]) ->
     assert answers(f"http://{address}/static/chat/{script}")
 
 
+async def new_cookie(address: str) -> str:
+    """Return the cookie of a new visitor."""
+    page = await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/", timeout=10)
+    cookie: str = page.headers["Set-Cookie"].partition(";")[0]
+    page.close()
+    return cookie
+
+
 async def new_client(address: str, dial: Dial) -> WireClient:
     """Return a new visitor's client in the lobby, welcomed."""
-    page = await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/", timeout=10)
-    cookie = page.headers["Set-Cookie"].partition(";")[0]
-    page.close()
     url = f"ws://{address}/socket.io/?EIO=4&transport=websocket"
-    client = await dial(url, additional_headers={"Cookie": cookie})
+    client = await dial(url, additional_headers={"Cookie": await new_cookie(address)})
     assert (await client.receive_event())[0] == "welcome"
     return client
 
@@ -133,3 +139,27 @@ async def test_workers_say_goodbye_to_their_clients(workers: tuple[str, Process]
                 await client.receive()
         assert (client.connection.close_code, client.connection.close_reason) == (1001, "server shutting down")
     assert status == 0
+
+
+async def test_clients_that_poll_are_at_home_in_all_workers(workers: tuple[str, Process]) -> None:
+    """The system deals requests out: it has given sessions to both workers, so it gives the rest to either as well."""
+    address, _ = workers
+    async with Raw(int(address.rpartition(":")[2]), headers=[f"Cookie: {await new_cookie(address)}"]) as raw:
+        sids = [await raw.open()]
+        async with asyncio.timeout(SECONDS):
+            while len({process_of(sid) for sid in sids}) < 2:
+                sids.append(await raw.open())
+        for sid in (sids[0], sids[-1]):
+            assert (await raw.post(sid, "40")).pair == (200, "ok")
+            received = ""
+            for number in range(20):
+                assert (await raw.post(sid, f'42{number}["send chat",{{}}]')).pair == (200, "ok")
+                while f'43{number}[{{"ok":false' not in received:
+                    answer = await raw.poll(sid)
+                    assert answer.status == 200
+                    received += answer.text
+
+
+def process_of(sid: str) -> str:
+    """Return the part of an engine id that names its process."""
+    return sid[:8]
