@@ -31,7 +31,7 @@ def pytest_make_collect_report(
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The chat, served by Daphne in a process of its own for the tests of one module."""
+    """The chat in a process of its own for the tests of one module."""
     running = Site(tmp_path_factory.mktemp("site")).start()
     yield running
     running.stop()

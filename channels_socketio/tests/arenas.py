@@ -17,7 +17,7 @@ UNKNOWN_SID = '{"code":1,"message":"Session ID unknown"}'
 
 
 class Arena:
-    """One server process; `server` is `daphne` or `uvicorn`. Use as a context manager."""
+    """One server process; `server` is that of `server_command`. Use as a context manager."""
 
     def __init__(self, folder: Path, server: str, redis_url: str | None = None) -> None:
         self.server, self.port = server, free_port()

@@ -1,6 +1,6 @@
 """A server that the public test suites of both protocols can be run against; it needs no database and no login.
 
-python -m channels_socketio.tests.conformance 127.0.0.1:3000 [--server daphne|uvicorn]
+python -m channels_socketio.tests.conformance 127.0.0.1:3000 [--server daphne|uvicorn|serve]
 
 Socket.IO is at /socket.io/, Engine.IO alone, where every message comes back, at /engine.io/.
 """
@@ -8,7 +8,6 @@ Socket.IO is at /socket.io/, Engine.IO alone, where every message comes back, at
 import argparse
 import math
 import os
-import sys
 from typing import Any
 
 import django
@@ -23,6 +22,7 @@ from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
 from channels_socketio.origin import cors_headers, preflight_headers, with_headers  # noqa: E402
 from channels_socketio.protocol.socketio import Message, SocketIOOptions, SocketIOProtocol  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
+from channels_socketio.tests.processes import server_command  # noqa: E402
 
 OPTIONS: dict[str, Any] = {
     "PING_INTERVAL": 0.3,
@@ -110,23 +110,15 @@ application = ProtocolTypeRouter(
 )
 
 
-def command(host: str, port: str, server: str) -> list[str]:
-    """Return the command that serves `application`."""
-    arguments = {
-        "daphne": f"daphne --verbosity 0 -b {host} -p {port}",
-        "uvicorn": f"uvicorn --log-level warning --ws websockets-sansio --host {host} --port {port}",
-    }[server]
-    return [sys.executable, "-m", *arguments.split(), "channels_socketio.tests.conformance:application"]
-
-
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m channels_socketio.tests.conformance")
     parser.add_argument("bind", nargs="?", default="127.0.0.1:3000", metavar="HOST:PORT")
-    parser.add_argument("--server", choices=["daphne", "uvicorn"], default="uvicorn")
+    parser.add_argument("--server", choices=["daphne", "uvicorn", "serve"], default="uvicorn")
     options = parser.parse_args()
     host, _, port = options.bind.rpartition(":")
-    arguments = command(host or "127.0.0.1", port, options.server)
+    application = "channels_socketio.tests.conformance:application"
+    arguments = server_command(options.server, int(port), application, host or "127.0.0.1")
     os.execv(arguments[0], arguments)
 
 

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from channels_socketio.tests.arenas import Arena
+from channels_socketio.tests.processes import servers
 from channels_socketio.tests.raw import Raw
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+@pytest.fixture(scope="module", params=servers("daphne", "serve"))
 def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     """The arena under each server; nothing in this module may leave an error in its log."""
     with Arena(tmp_path_factory.mktemp("arena"), request.param) as running:

@@ -1,6 +1,6 @@
 """Sends random and mutated packets and requests to a real server and watches what it does to it.
 
-python -m channels_socketio.tests.fuzz --count 100000 --seed 1 [--server daphne|uvicorn]
+python -m channels_socketio.tests.fuzz --count 100000 --seed 1 [--server daphne|uvicorn|serve]
 
 The server must not log a traceback, must answer every request with a status below 500, must keep nothing of those
 who have gone, and must go on serving two others, one by WebSocket and one by polling, in order.

@@ -102,17 +102,23 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
-def server_command(server: str, port: int, application: str) -> list[str]:
+def servers(*names: str) -> list[str]:
+    """Return the servers that a test runs under: `names`, or all the same the one that TEST_SERVER asks for."""
+    wanted = os.environ.get("TEST_SERVER")
+    return [wanted] if wanted else list(names)
+
+
+def server_command(server: str, port: int, application: str, host: str = "127.0.0.1") -> list[str]:
     """Return the command that serves `application` with `server`: `daphne`, `uvicorn`, or `serve`.
 
     The last is uvicorn with ready frames, as `manage.py serve` has it.
     """
     if server == "serve":
-        call = f"serve({application!r}, '127.0.0.1', {port}, 1)"
+        call = f"serve({application!r}, {host!r}, {port}, 1)"
         return [sys.executable, "-c", f"from channels_socketio.servers.serve import serve; {call}"]
     arguments = {
-        "daphne": f"daphne -b 127.0.0.1 -p {port} {application}",
-        "uvicorn": f"uvicorn --host 127.0.0.1 --port {port} {application} --ws websockets-sansio",
+        "daphne": f"daphne -b {host} -p {port} {application}",
+        "uvicorn": f"uvicorn --host {host} --port {port} {application} --ws websockets-sansio",
     }[server]
     return [sys.executable, "-m", *arguments.split()]
 
@@ -209,7 +215,7 @@ class Postgres:
 
 
 class Site:
-    """The whole chat in a process of its own: `server` is `daphne` or `uvicorn`.
+    """The whole chat in a process of its own, under `server`, if not said otherwise as `manage.py serve` has it.
 
     It has its own SQLite file in `folder`, which outlives restarts. `application` is the project's, or one that
     builds upon it.
@@ -218,7 +224,7 @@ class Site:
     def __init__(
         self,
         folder: Path,
-        server: str = "daphne",
+        server: str | None = None,
         env: dict[str, str] | None = None,
         application: str = "chatproject.asgi:application",
     ) -> None:
@@ -231,7 +237,7 @@ class Site:
             "DJANGO_SETTINGS_MODULE": "chatproject.settings",
             "PYTHONUNBUFFERED": "1",
         } | (env or {})
-        command = server_command(server, self.port, application)
+        command = server_command(server or servers("serve")[0], self.port, application)
         self.process = Process(command, folder / "site.log", self.env)
 
     def manage(self, *arguments: str) -> str:

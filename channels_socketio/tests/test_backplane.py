@@ -214,7 +214,7 @@ async def test_processes_hear_each_other_go_on_alone_without_redis_and_find_toge
     redis = Redis(tmp_path).start()
     env = {"REDIS_URL": redis.url}
     try:
-        with Hall(tmp_path, "daphne", {}, env) as first, Hall(tmp_path, "uvicorn", {}, env) as second:
+        with Hall(tmp_path, "daphne", {}, env) as first, Hall(tmp_path, "serve", {}, env) as second:
             a, b = await dial(first.ws_url), await dial(first.ws_url)
             other = await dial(second.ws_url)
             await a.emit("say", "together")

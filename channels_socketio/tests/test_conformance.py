@@ -11,13 +11,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
-from channels_socketio.tests.processes import Process, accepts_connections, free_port, wait_until
+from channels_socketio.tests.processes import Process, accepts_connections, free_port, servers, wait_until
 from channels_socketio.tests.raw import Raw, read, read_packet, read_to_end, upgraded
 
 HANDSHAKE = {"pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000}
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+@pytest.fixture(scope="module", params=servers("daphne", "serve"))
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """The conformance server, started by its documented command: the ASGI server's name and the port."""
     port = free_port()

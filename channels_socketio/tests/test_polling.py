@@ -150,7 +150,7 @@ async def test_two_polls_at_once_end_the_session(raw: Raw) -> None:
     await assert_gone(raw, sid)
 
 
-@pytest.mark.parametrize("arena", ["uvicorn"], indirect=True)  # Daphne reads a whole body before it asks
+@pytest.mark.parametrize("arena", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
 async def test_two_posts_at_once_end_the_session(raw: Raw) -> None:
     sid = await joined(raw)
     first = await raw.start("POST", ["Content-Length: 12"], b'42["echo', sid=sid)

@@ -12,7 +12,7 @@ import pytest
 from channels_socketio.protocol.packets import Packet, PacketType
 from channels_socketio.tests.arenas import MAX_PAYLOAD, Arena, login_session
 from channels_socketio.tests.clients import WAYS, Client
-from channels_socketio.tests.processes import Redis
+from channels_socketio.tests.processes import Redis, servers
 from channels_socketio.tests.raw import Raw
 
 numbers = itertools.count()
@@ -38,7 +38,12 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     running.stop()
 
 
-GROUNDS = ["daphne memory", "daphne redis", "uvicorn memory", "serve memory", "serve spread"]
+GROUNDS = [
+    f"{server} {layer}"
+    for server, layers in {"daphne": ["memory", "redis"], "uvicorn": ["memory"], "serve": ["memory", "spread"]}.items()
+    for layer in layers
+    if server in servers("daphne", "uvicorn", "serve")
+]
 
 
 @pytest.fixture(scope="module", params=GROUNDS)

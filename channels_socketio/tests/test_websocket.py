@@ -15,7 +15,7 @@ from channels_socketio.consumer import Refused, SocketIOConsumer, on
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.party import Connect, eventually, everybody, serve, settle
-from channels_socketio.tests.processes import Hall
+from channels_socketio.tests.processes import Hall, servers
 from channels_socketio.tests.wire import Dial, WireClient
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
@@ -237,7 +237,7 @@ async def test_binary_and_text_frames_are_told_apart(connect: Connect) -> None:
 OPTIONS = {"QUEUE_BUDGET": 16_000_000, "MAX_PAYLOAD": 1_000_000}
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn", "serve"])
+@pytest.fixture(scope="module", params=servers("daphne", "uvicorn", "serve"))
 def hall(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The hall, served by each of the servers."""
     with Hall(tmp_path_factory.mktemp("hall"), request.param, OPTIONS) as running:

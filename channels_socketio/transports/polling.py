@@ -74,7 +74,7 @@ class PollingTransport:
 
         What waits goes before, in a poll of its own: a close packet beside it would overtake it in JavaScript clients.
         A server that goes away has no close packet for its clients, which the Python client would take for a wish that
-        it stay away, but a fault.
+        it stay away, but a fault; and who has nothing to fetch need not come for that.
         """
         if reason is Reason.SERVER_SHUTTING_DOWN:
             self.fault = Fault.SHUTTING_DOWN
@@ -83,7 +83,7 @@ class PollingTransport:
         self._closed = True
         self.resume()
         self._release()
-        if reason in NO_FAREWELL or (self.polling and not self._packets):
+        if reason in NO_FAREWELL or (self.polling and not self._packets) or self._going_away():
             self._forget()
         else:
             self._runtime.loop.call_later(FAREWELL_SECONDS, self._forget)

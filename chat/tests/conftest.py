@@ -6,7 +6,7 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
-from channels_socketio.tests.processes import Postgres, Site
+from channels_socketio.tests.processes import Postgres, Site, servers
 from chat.database import DatabaseThread
 
 
@@ -32,7 +32,7 @@ def disconnect() -> None:
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
-@pytest.fixture(scope="module", params=["daphne", "uvicorn", "serve"])
+@pytest.fixture(scope="module", params=servers("daphne", "serve"))
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Site]]:
     """The chat under each of the servers, in a process of its own: the server's name and the site."""
     running = Site(tmp_path_factory.mktemp("site"), request.param).start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.processes import Site, require
+from channels_socketio.tests.processes import Site, require, servers
 from channels_socketio.tests.wire import Dial, WireClient
 
 CLIENTS = 1000
@@ -29,7 +29,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.fixture(params=["daphne", "uvicorn"])
+@pytest.fixture(params=servers("daphne", "serve"))
 def crowded(request: pytest.FixtureRequest, tmp_path: Path, many_files: None) -> Iterator[Site]:
     """The chat without limits on connections and rates."""
     running = Site(tmp_path, request.param, {"LIMITS": "off"}).start()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.processes import Site
+from channels_socketio.tests.processes import Site, servers
 from chat.tests.official_clients import FORGED, NO_COOKIE, Clients, Host, Line, Run, wait_for
 
 MODES = ["default", "polling", "websocket"]
@@ -22,9 +22,9 @@ CLIENTS = [*(f"{place}-{version}" for place in ("node", "chromium") for version 
 CLIENTS += ["python-sync", "python-async"]
 # Asked to stop, plain uvicorn waits for polls that are held.
 STOP = {"daphne": signal.SIGTERM, "uvicorn": signal.SIGKILL, "serve": signal.SIGTERM}
-UNDER_SERVE = ["node-4.8", "node-1.7", "chromium-4.8", "chromium-2.5", "python-sync", "python-async"]
-PAIRS = [("daphne", client) for client in CLIENTS] + [("serve", client) for client in UNDER_SERVE]
-PAIRS += [("uvicorn", "node-4.8")]
+SOME = ["node-4.8", "node-1.7", "chromium-4.8", "chromium-2.5", "python-sync", "python-async"]
+UNDER = {"serve": CLIENTS, "daphne": SOME, "uvicorn": ["node-4.8"]}
+PAIRS = [(server, client) for server in servers(*UNDER) for client in UNDER[server]]
 
 
 class Story:
