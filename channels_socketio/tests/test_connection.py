@@ -8,6 +8,7 @@ import pytest
 
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.protocol.packets import Packet, PacketType
+from channels_socketio.relay import ENGINE_ID
 from channels_socketio.tests.party import Connect, close_of, eventually, serve, settle
 
 
@@ -112,7 +113,7 @@ async def test_what_was_sent_before_the_end_of_a_socket_arrives_before_it(connec
 
 async def test_the_handshake_tells_the_options(connect: Connect) -> None:
     client = await connect(serve(Lobby, PING_INTERVAL=1.5, PING_TIMEOUT=0.5, MAX_PAYLOAD=1234))
-    assert len(client.handshake.pop("sid")) == 20
+    assert ENGINE_ID.fullmatch(client.handshake.pop("sid"))
     assert client.handshake == {"upgrades": [], "pingInterval": 1500, "pingTimeout": 500, "maxPayload": 1234}
 
 
