@@ -22,6 +22,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.utils import apply_mask
 
 from . import FRAMES_EXTENSION
 
@@ -64,6 +65,7 @@ ACCEPTED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %s\r\n%s\r\n"
 )
+SHORTEST_FRAME, WHOLE_TEXT, MASKED, LONGER = 6, 0x81, 0x80, 126
 WRITABLE = Event()  # of connections that were handed over: their budget bounds them
 WRITABLE.set()
 
@@ -81,6 +83,7 @@ class FramesProtocol(WebSocketsSansIOProtocol):
     """A FrameStream, in the scope's extensions."""
 
     handed_over = False
+    plain = True  # whether the parser has been given nothing yet
     accept_key: bytes | None = None  # of a request that `start` took
     url = b""
 
@@ -122,7 +125,11 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         """Part of uvicorn's class: bytes have come."""
         if self.accept_key is not None:
             self._parse_request()  # the library knows what to do with frames that come too early
-        super().data_received(data)
+        if self.plain and self.handed_over:
+            data = self._take_plain(data)
+        if data:
+            self.plain = False
+            super().data_received(data)
 
     async def run_asgi(self) -> None:
         """Part of uvicorn's class: run the application; close behind it unless it has handed over."""
@@ -185,6 +192,17 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         self.transport.resume_reading()
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
+    def _take_plain(self, data: bytes) -> bytes:
+        """Take the whole, short text frames at the beginning of `data`; return the rest, which the parser must see."""
+        start = 0
+        while start < len(data) and not self.close_sent:
+            found = decode_plain_frame(data, start)
+            if found is None:
+                return data[start:]
+            text, start = found
+            self.queue.put_nowait({"type": "websocket.receive", "text": text})
+        return data[start:]
+
     def _accept(self, key: bytes) -> None:
         self.accept_key = None
         if self.disconnected or self.transport.is_closing():
@@ -202,6 +220,27 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         self.conn.receive_data(b"GET %s HTTP/1.1\r\n%s\r\n" % (self.url, headers))
         self.request = cast(Request, self.conn.events_received()[0])
         self.response = self.conn.accept(self.request)
+
+
+def decode_plain_frame(data: bytes, start: int) -> tuple[str, int] | None:
+    """Return the text of the frame at `start` and where it ends (RFC 6455 section 5.2).
+
+    None for whatever is not a whole, unfragmented, masked text frame of less than 64 KiB: the parser's business.
+    """
+    if len(data) - start < SHORTEST_FRAME or data[start] != WHOLE_TEXT or data[start + 1] < MASKED:
+        return None
+    length, mask = data[start + 1] - MASKED, start + 2
+    if length == LONGER:
+        length, mask = int.from_bytes(data[mask : mask + 2], "big"), mask + 2
+    elif length > LONGER:
+        return None
+    payload, end = mask + 4, mask + 4 + length
+    if end > len(data):
+        return None
+    try:
+        return apply_mask(data[payload:end], data[mask:payload]).decode(), end
+    except UnicodeDecodeError:
+        return None
 
 
 def is_plain_accept(message: Any) -> bool:
