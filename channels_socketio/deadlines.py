@@ -3,6 +3,9 @@
 A timer per connection costs memory and a heap operation for every pong. Here each connection has at most one
 live entry: when its deadline moves later, which is the common case, nothing happens until the
 old entry is due, and then it is entered again.
+
+The timer fires at most ten times a second: what has become due meanwhile is handled together, up to a tenth of a second
+late. With thousands of idle connections that saves as many wake-ups of the process.
 """
 
 import asyncio
@@ -10,6 +13,8 @@ import heapq
 import itertools
 import math
 from typing import Protocol
+
+PAUSE = 0.1  # seconds between two firings
 
 
 class Watched(Protocol):
@@ -33,6 +38,7 @@ class Deadlines:
         self._numbers = itertools.count()
         self._handle: asyncio.Handle | None = None
         self._due = math.inf  # uvloop's handles do not tell
+        self._not_before = -math.inf
 
     def watch(self, watched: Watched) -> None:
         """Note the deadline of `watched`; call it whenever that may have come nearer."""
@@ -44,7 +50,7 @@ class Deadlines:
         self._arm()
 
     def _arm(self) -> None:
-        when = self._entries[0][0]
+        when = max(self._entries[0][0], self._not_before)
         if self._handle is not None:
             if self._due <= when:
                 return
@@ -54,8 +60,10 @@ class Deadlines:
 
     def _fire(self) -> None:
         self._handle = None
+        now = self._loop.time()
+        self._not_before = now + PAUSE
         try:
-            self._handle_due(self._loop.time())
+            self._handle_due(now)
         finally:
             if self._entries:
                 self._arm()
