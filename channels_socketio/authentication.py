@@ -18,8 +18,9 @@ class UserMiddleware(AuthMiddleware):
 
     async def resolve_scope(self, scope: Any) -> None:
         """Part of Channels' class: put the user into the scope."""
-        if await scope["session"].aget(SESSION_KEY) is None:
-            scope["user"]._wrapped = AnonymousUser()
+        session = scope["session"] = scope["session"]._wrapped  # the wrapper would live as long as the connection
+        if await session.aget(SESSION_KEY) is None:
+            scope["user"] = AnonymousUser()
         else:
             await super().resolve_scope(scope)
 

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from django.conf import settings
+
 VERSION = "4"
 LEGACY_VERSION = "3"
 TRANSPORTS = frozenset({"polling", "websocket"})
 MAX_QUERY_FIELDS = 100
+KEPT = ("type", "scheme", "path", "query_string", "client", "session", "user", "url_route")
+FOR_THE_HANDSHAKE = frozenset(
+    {b"cookie", b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"}
+)
 
 
 class Fault(enum.Enum):
@@ -70,3 +76,11 @@ def parse_query(scope: Any) -> dict[str, str]:
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS))
     except ValueError:
         return {}
+
+
+def kept(scope: Any) -> dict[str, Any]:
+    """Return what a connection keeps of its handshake's scope: neither the session's key nor what only servers need."""
+    headers = [header for header in scope.get("headers", ()) if header[0] not in FOR_THE_HANDSHAKE]
+    cookies = {name: value for name, value in scope.get("cookies", {}).items() if name != settings.SESSION_COOKIE_NAME}
+    known = {key: scope[key] for key in KEPT if key in scope}
+    return known | {"headers": headers, "cookies": cookies}

@@ -12,7 +12,7 @@ from .admission import require_login_session
 from .conf import Options
 from .connection import Connection
 from .consumer import SocketIOConsumer
-from .handshake import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError
+from .handshake import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError, kept
 from .protocol.engine import EngineProtocol
 from .protocol.framing import Framing
 from .protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
@@ -95,7 +95,7 @@ class SocketIOServer:
             if legacy
             else EngineProtocol(sid, options, now, upgrades, Framing(request.base64))
         )
-        return Connection(self, dict(scope), transport, engine, self.new_protocol(legacy, now))
+        return Connection(self, kept(scope), transport, engine, self.new_protocol(legacy, now))
 
     def new_protocol(self, legacy: bool, now: float) -> SocketIOProtocol:
         """Return what speaks Socket.IO inside a new engine session."""

@@ -58,7 +58,7 @@ class Socket:
         self._inbox: deque[Callable[[], Awaitable[None]]] | None = None  # while a worker empties it
         self._worker: asyncio.Task[None] | None = None
         self._held: list[Parcel] = []
-        self._rooms: set[str] = set()
+        self._rooms: list[str] = []  # entered before the connect was answered
         self._entered = False
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
         self.pid: str | None = None
@@ -170,11 +170,12 @@ class Socket:
         if self.connected:
             self.hub.join(room_key(self.namespace, room), self.id, self.connection)
         elif not self._entered:
-            self._rooms.add(room)
+            self._rooms.append(room)
 
     def leave(self, room: str) -> None:
         """Leave a room of the namespace."""
-        self._rooms.discard(room)
+        if room in self._rooms:
+            self._rooms.remove(room)
         if self.connected:
             self.hub.leave(room_key(self.namespace, room), self.id)
 
@@ -260,7 +261,8 @@ class Socket:
     def _join_all(self) -> None:
         runtime = self.connection.runtime
         runtime.sockets[self.id] = self
-        for room in (*audiences(self.namespace, self.scope), *(room_key(self.namespace, room) for room in self._rooms)):
+        rooms, self._rooms = self._rooms, []
+        for room in (*audiences(self.namespace, self.scope), *(room_key(self.namespace, room) for room in rooms)):
             self.hub.join(room, self.id, self.connection)
 
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:

@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import Error, OperationalError, close_old_connections, connection, connections
+from django.db import Error, close_old_connections, connection, connections
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -28,26 +28,6 @@ def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Co
             return function(*args, **kwargs)
         finally:
             close_unless_in_use()
-
-    return sync_to_async(run)
-
-
-def in_kept_thread(read: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
-    """Return `read`, which only reads, to be awaited; the thread's connection stays open for the next reading.
-
-    Opening and closing one costs several times what a short query does. A connection that turns out to be dead is
-    replaced: `read` is called once more.
-    """
-
-    @wraps(read)
-    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        try:
-            return read(*args, **kwargs)
-        except OperationalError:
-            if connection.in_atomic_block:
-                raise
-            connection.close()
-            return read(*args, **kwargs)
 
     return sync_to_async(run)
 

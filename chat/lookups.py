@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
-from chat.database import in_kept_thread
+from chat.database import DatabaseThread
 from chat.models import LoginSession
 
+thread = DatabaseThread("login-sessions")
 MOST = 200  # keys in one query; databases bound the number of parameters
 
 
@@ -41,7 +42,7 @@ class Lookups:
 
     async def _answer(self, waiting: "dict[str, asyncio.Future[LoginSession | None]]") -> None:
         try:
-            rows = await in_kept_thread(find_live)(waiting)
+            rows = await thread.run(find_live, list(waiting))
         except Exception as error:  # each of those who wait has it raised
             for future in waiting.values():
                 future.set_exception(error)
@@ -52,7 +53,7 @@ class Lookups:
 
 def find_live(session_keys: Collection[str]) -> dict[str, LoginSession]:
     """Return the live rows with these keys, each with its visitor, by key."""
-    rows = LoginSession.objects.live().select_related("visitor").filter(session_key__in=list(session_keys))
+    rows = LoginSession.objects.live().select_related("visitor").filter(session_key__in=session_keys)
     return {row.session_key: row for row in rows}
 
 

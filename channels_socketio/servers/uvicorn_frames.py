@@ -87,6 +87,19 @@ class FramesProtocol(WebSocketsSansIOProtocol):
     accept_key: bytes | None = None  # of a request that `start` took
     url = b""
 
+    _conn: ServerProtocol | None
+
+    @property
+    def conn(self) -> ServerProtocol:
+        """The parser; after a plain accept it is made when something comes that needs it."""
+        if self._conn is None:
+            self._conn = ServerProtocol(state=State.OPEN, max_size=self.config.ws_max_size, logger=self.logger)
+        return self._conn
+
+    @conn.setter
+    def conn(self, conn: ServerProtocol) -> None:
+        self._conn = conn
+
     def take_over(
         self, transport: Transport, server: tuple[str, int | None] | None, client: tuple[str, int] | None, secure: bool
     ) -> None:
@@ -210,7 +223,7 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         headers = b"".join(b"%s: %s\r\n" % header for header in self.default_headers)
         self.transport.write(ACCEPTED % (key, headers))
         self.handshake_complete = True
-        self.conn = ServerProtocol(state=State.OPEN, max_size=self.config.ws_max_size, logger=self.logger)
+        self._conn = None
         self.start_keepalive()
 
     def _parse_request(self) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels_socketio.handshake import EngineRequest, Fault, HandshakeError, parse_query, parse_request
+from channels_socketio.handshake import EngineRequest, Fault, HandshakeError, kept, parse_query, parse_request
 
 
 def request(query: str, method: str | None = None) -> dict[str, Any]:
@@ -87,3 +87,21 @@ def test_any_query_either_parses_or_is_a_handshake_error(query: bytes, method: s
     except HandshakeError:
         return
     assert parsed.sid is not None or method == "GET"
+
+
+def test_a_connection_keeps_what_handlers_may_ask_for_and_no_credential() -> None:
+    scope = {
+        "type": "websocket",
+        "path": "/socket.io/",
+        "query_string": b"EIO=4&token=1",
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"chat"), (b"cookie", b"sessionid=secret"), (b"upgrade", b"websocket")],
+        "cookies": {"sessionid": "secret", "language": "de"},
+        "session": object(),
+        "user": object(),
+        "extensions": {},
+        "state": {},
+    }
+    same = ("type", "path", "query_string", "client", "session", "user")
+    expected = {key: scope[key] for key in same} | {"headers": [(b"host", b"chat")], "cookies": {"language": "de"}}
+    assert kept(scope) == expected

@@ -4,9 +4,12 @@ import inspect
 
 import pytest
 import uvicorn
+from hypothesis import given
+from hypothesis import strategies as st
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.utils import apply_mask
 
-from channels_socketio.servers.uvicorn_frames import USED, FramesProtocol
+from channels_socketio.servers.uvicorn_frames import USED, FramesProtocol, decode_plain_frame
 
 
 @pytest.mark.parametrize("name", USED)
@@ -46,3 +49,40 @@ def test_frames_are_written_only_while_the_connection_is_open() -> None:
     protocol.close_sent = protocol.disconnected = False
     protocol.write_frames(b"yes")
     assert wire.written == [b"yes"]
+
+
+def masked(opcode: int, payload: bytes, mask: bytes = b"\x01\x02\x03\x04") -> bytes:
+    """Return a frame as clients send it (RFC 6455 section 5.2)."""
+    length = len(payload)
+    size = bytes((0x80 | length,)) if length < 126 else bytes((0x80 | 126,)) + length.to_bytes(2, "big")
+    return bytes((opcode,)) + size + mask + apply_mask(payload, mask)
+
+
+@given(st.text(max_size=400), st.binary(min_size=4, max_size=4), st.binary(max_size=20), st.binary(max_size=20))
+def test_a_whole_short_text_frame_is_decoded(text: str, mask: bytes, before: bytes, behind: bytes) -> None:
+    frame = masked(0x81, text.encode(), mask)
+    assert decode_plain_frame(before + frame + behind, len(before)) == (text, len(before) + len(frame))
+
+
+@given(st.text(max_size=400), st.data())
+def test_a_part_of_a_frame_is_left_to_the_parser(text: str, data: st.DataObject) -> None:
+    frame = masked(0x81, text.encode())
+    assert decode_plain_frame(frame[: data.draw(st.integers(0, len(frame) - 1))], 0) is None
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        masked(0x82, b"binary"),
+        masked(0x01, b"fragment"),
+        masked(0x80, b"continued"),
+        masked(0x89, b"ping"),
+        masked(0x88, b""),
+        masked(0xC1, b"reserved bit"),
+        b"\x81\x0anot masked",
+        b"\x81\xff" + bytes(7) + b"\x01mask\x00",
+        masked(0x81, b"\xff\xfe"),
+    ],
+)
+def test_any_other_frame_is_left_to_the_parser(frame: bytes) -> None:
+    assert decode_plain_frame(frame, 0) is None
