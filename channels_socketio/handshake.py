@@ -14,7 +14,20 @@ VERSION = "4"
 LEGACY_VERSION = "3"
 TRANSPORTS = frozenset({"polling", "websocket"})
 MAX_QUERY_FIELDS = 100
-KEPT = ("type", "scheme", "path", "query_string", "client", "session", "user", "url_route")
+# What servers and routers put into a scope, of no use once the handshake is done.
+FOR_SERVERS = frozenset(
+    {
+        "asgi",
+        "extensions",
+        "http_version",
+        "method",
+        "path_remaining",
+        "raw_path",
+        "root_path",
+        "server",
+        "subprotocols",
+    }
+)
 FOR_THE_HANDSHAKE = frozenset(
     {b"cookie", b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"}
 )
@@ -82,5 +95,5 @@ def kept(scope: Any) -> dict[str, Any]:
     """Return what a connection keeps of its handshake's scope: neither the session's key nor what only servers need."""
     headers = [header for header in scope.get("headers", ()) if header[0] not in FOR_THE_HANDSHAKE]
     cookies = {name: value for name, value in scope.get("cookies", {}).items() if name != settings.SESSION_COOKIE_NAME}
-    known = {key: scope[key] for key in KEPT if key in scope}
-    return known | {"headers": headers, "cookies": cookies}
+    rest = {key: value for key, value in scope.items() if key not in FOR_SERVERS}
+    return rest | {"headers": headers, "cookies": cookies}

@@ -99,9 +99,9 @@ def test_a_connection_keeps_what_handlers_may_ask_for_and_no_credential() -> Non
         "cookies": {"sessionid": "secret", "language": "de"},
         "session": object(),
         "user": object(),
+        "tenant": "put there by the site's own middleware",
         "extensions": {},
-        "state": {},
     }
-    same = ("type", "path", "query_string", "client", "session", "user")
+    same = ("type", "path", "query_string", "client", "session", "user", "tenant")
     expected = {key: scope[key] for key in same} | {"headers": [(b"host", b"chat")], "cookies": {"language": "de"}}
     assert kept(scope) == expected
