@@ -32,6 +32,19 @@ def in_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Co
     return sync_to_async(run)
 
 
+def in_kept_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+    """As in_thread(), for what happens all the time: the connection stays open, and is replaced once it is dead.
+
+    Opening and closing it costs several times what a short query does. `function` may be called twice.
+    """
+
+    @wraps(function)
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return call_with_connection(partial(function, *args, **kwargs))
+
+    return sync_to_async(run)
+
+
 def close_unless_in_use() -> None:
     """Close this thread's connections that are broken or past their age, outside transactions."""
     if not connection.in_atomic_block:

@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
-from chat.database import DatabaseThread
+from chat.database import in_kept_thread
 from chat.models import LoginSession
 
-thread = DatabaseThread("login-sessions")
 MOST = 200  # keys in one query; databases bound the number of parameters
 
 
@@ -42,7 +41,7 @@ class Lookups:
 
     async def _answer(self, waiting: "dict[str, asyncio.Future[LoginSession | None]]") -> None:
         try:
-            rows = await thread.run(find_live, list(waiting))
+            rows = await in_kept_thread(find_live)(list(waiting))
         except Exception as error:  # each of those who wait has it raised
             for future in waiting.values():
                 future.set_exception(error)
