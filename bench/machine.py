@@ -20,8 +20,8 @@ def measure_machine() -> dict[str, Any]:
     }
 
 
-def describe(data: dict[str, Any]) -> str:
-    """Return a paragraph and a list in Markdown."""
+def describe(data: dict[str, Any], results: str) -> str:
+    """Return a paragraph and a list in Markdown; `results` is where the file with all runs is."""
     machine, settings = data["machine"], data["settings"]
     pinned = (
         "server and load generator pinned to one each" if data["pinned"] else "server and load generator not pinned"
@@ -31,7 +31,7 @@ def describe(data: dict[str, Any]) -> str:
         f"Load average before the run: {machine['load_average_before']}. `{data['command']}`, "
         f"{data['minutes']} minutes, medians of {settings['rounds']} rounds; idle clients, polling and rooms "
         f"of more than {settings['long_room']:,}: {settings['long_rounds']}.",
-        "All runs: [results.json](../bench/results.json).",
+        f"All runs: [results.json]({results}).",
         "",
     ]
     for server, versions in data["versions"].items():

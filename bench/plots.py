@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from bench.tables import number
 
@@ -113,7 +115,11 @@ def paint(title: str, series: Series, logarithmic: bool, file: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.12)
         if logarithmic:
+            least = min(value for bars in series.values() for value in bars.values())
             axes.set_xscale("log")
+            axes.set_xlim(left=10 ** floor(log10(least)))
+            axes.xaxis.set_major_formatter("{x:,g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
         if len(series) > 1:
             figure.legend(loc="outside lower right", ncols=len(series), frameon=False)
         figure.savefig(file, metadata={"Date": None})

@@ -7,6 +7,7 @@ import json
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def write(data: Row, places: Places, draw: bool = True) -> None:
         from bench import plots  # not everybody who reads tables has matplotlib
 
         names = plots.draw(data, places.plots)
-    body = figures(data, [f"{places.plots.name}/{name}" for name in names])
+    body = figures(data, relpath(places.results, places.text.parent), [f"{places.plots.name}/{name}" for name in names])
     places.text.write_text(put(places.text.read_text() if places.text.exists() else f"{BEGIN}\n{END}\n", body))
 
 
@@ -84,9 +85,9 @@ def put(text: str, body: str) -> str:
     return f"{before}{BEGIN}\n\n{body}\n\n{END}{after}"
 
 
-def figures(data: Row, images: Sequence[str] = ()) -> str:
+def figures(data: Row, results: str, images: Sequence[str]) -> str:
     """Return everything in Markdown: where it was measured, the comparison, plots, tables."""
-    parts = [describe(data)]
+    parts = [describe(data, results)]
     if rows := goals.rows(data):
         parts += ["### In short", table(goals.COLUMNS, rows)]
     parts += [f"![{Path(image).stem.replace('-', ' ')}]({image})" for image in images]

@@ -16,7 +16,7 @@ FOLDER = ROOT / "bench" / ".peers"
 class Peer(Server):
     """A server that is not ours, installed from the file `description` into `folder`, with `sources` beside it."""
 
-    digits = 148
+    digits = 176
     folder: ClassVar[Path]
     description: ClassVar[str]
     sources: ClassVar[tuple[str, ...]]

@@ -39,7 +39,7 @@ class Nchan(Server):
     """One nginx process."""
 
     name = "nginx + nchan"
-    digits = 148
+    digits = 191
     scenarios = ("fanout",)  # its sockets wait for acknowledgements (Nagle), which stalls clients that only listen
 
     def installed(self) -> bool:

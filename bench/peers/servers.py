@@ -125,6 +125,7 @@ class Tutorial(DjangoPeer):
     """What the tutorial of Channels builds, on Daphne as there."""
 
     name = "Channels tutorial (Daphne)"
+    digits = 191
     scenarios = ("fanout", "rooms", "connect")
 
     def command(self) -> list[str]:
