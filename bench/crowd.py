@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from bench.client import Client
+from bench.client import Client, Sender
 from bench.dialect import LOBBY, Dialect
 from bench.poller import Poller
 from bench.server import Server
@@ -65,6 +65,22 @@ async def drain(people: Sequence[Client | Poller], sent: int) -> None:
         if time.monotonic() > deadline:
             raise WrongAnswerError(f"{late} clients did not get all of {sent} messages in {DRAIN_SECONDS:g} s")
         await asyncio.sleep(0.05)
+
+
+async def let_pass(seconds: float, senders: Sequence[Sender]) -> None:
+    """Wait so long, or longer until a message has come back; raises WrongAnswerError when none does."""
+    deadline = time.monotonic() + seconds + DRAIN_SECONDS
+    begun = returned(senders)
+    await asyncio.sleep(seconds)
+    while returned(senders) == begun:
+        if time.monotonic() > deadline:
+            raise WrongAnswerError(f"no message came back in {seconds + DRAIN_SECONDS:g} s")
+        await asyncio.sleep(0.05)
+
+
+def returned(senders: Sequence[Sender]) -> int:
+    """Return how many messages have come back to their senders."""
+    return sum(sender.returned for sender in senders)
 
 
 def count_late(people: Sequence[Client | Poller], sent: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bench import meter
 from bench.client import Client, Sender
-from bench.crowd import crowd, deliveries, drain, follow, gather
+from bench.crowd import crowd, deliveries, drain, follow, gather, let_pass
 from bench.server import Server
 
 WARM_UP_SECONDS = 0.5
@@ -61,9 +61,9 @@ async def measure(
     stream = follow(people)
     sender.keep_in_flight(in_flight)
     await asyncio.sleep(WARM_UP_SECONDS)
-    begun, begun_deliveries, begun_messages = meter.read(server), deliveries(people), sender.received
-    await asyncio.sleep(seconds)
-    used, delivered, messages = meter.read(server) - begun, deliveries(people) - begun_deliveries, sender.received
+    begun, begun_deliveries, begun_messages = meter.read(server), deliveries(people), sender.returned
+    await let_pass(seconds, [sender])
+    used, delivered, messages = meter.read(server) - begun, deliveries(people) - begun_deliveries, sender.returned
     sender.keep_in_flight(0)
     await drain(people, sender.sent)
     return FanoutResult(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench import meter
 from bench.client import Sender
-from bench.crowd import crowd, deliveries, drain, follow, gather
+from bench.crowd import crowd, deliveries, drain, follow, gather, let_pass, returned
 from bench.server import Server
 
 WARM_UP_SECONDS = 0.5
@@ -53,7 +53,7 @@ async def measure(server: Server, groups: Sequence[Sequence[Sender]], seconds: f
         sender.keep_in_flight(1)
     await asyncio.sleep(WARM_UP_SECONDS)
     begun, begun_messages, begun_deliveries = meter.read(server), returned(people), deliveries(people)
-    await asyncio.sleep(seconds)
+    await let_pass(seconds, people)
     used, messages = meter.read(server) - begun, returned(people) - begun_messages
     delivered = deliveries(people) - begun_deliveries
     for sender in people:
@@ -71,8 +71,3 @@ async def measure(server: Server, groups: Sequence[Sequence[Sender]], seconds: f
         load_us_per_message=round(used.load_cpu / messages * 1e6, 1),
         **used.shares,
     )
-
-
-def returned(people: Sequence[Sender]) -> int:
-    """Return how many messages have come back to their senders."""
-    return sum(sender.returned for sender in people)

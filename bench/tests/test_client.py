@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bench.client import Client, Sender, encode_frame, frames
+from bench.crowd import let_pass
 from bench.dialect import plain, socket_io
 from bench.stream import Stream, WrongAnswerError
 
@@ -195,3 +196,14 @@ def test_frames_of_all_lengths_are_found() -> None:
     data = b"".join(map(frame, payloads)) + b"\x81\x7f" + (70_000).to_bytes(8, "big") + b"y" * 70_000
     assert [payload for _, payload in frames(data)] == [*payloads, b"y" * 70_000]
     assert list(frames(data[:-1]))[-1][1] == payloads[-1]
+
+
+async def test_a_window_lasts_until_a_message_came_back(new_client: NewClient) -> None:
+    stream = Stream()
+    sender, _ = new_client(stream, Sender)
+    sender.keep_in_flight(1)
+    window = asyncio.create_task(let_pass(0, [sender]))
+    _, pending = await asyncio.wait([window], timeout=0.1)
+    assert pending
+    sender.data_received(chat(stream, 0))
+    await asyncio.wait_for(window, 5)
