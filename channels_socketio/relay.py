@@ -111,12 +111,14 @@ class Relay:
         kind, number, sender = letter["kind"], letter["number"], letter["from"]
         match kind:
             case "question":
-                task = asyncio.create_task(self._answer(sender, number, letter["content"]))
+                # Kept at once: the letter that the client has gone may be right behind.
+                exchange = self._exchanges[sender, number] = Exchange(letter["content"])
+                task = asyncio.create_task(self._answer(sender, number, exchange))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             case "gone":
-                if (exchange := self._exchanges.get((sender, number))) is not None:
-                    exchange.gone.set()
+                if (left := self._exchanges.get((sender, number))) is not None:
+                    left.gone.set()
             case _:
                 self._hear(number, kind == "answer", letter["content"])
 
@@ -129,15 +131,13 @@ class Relay:
         elif not asked.patience.expired():
             asked.patience.reschedule(asyncio.get_running_loop().time() + PATIENCE_SECONDS)
 
-    async def _answer(self, asker: str, number: int, content: dict[str, Any]) -> None:
-        exchange = Exchange(content)
-        application = self._find(content["sid"])
-        if application is not None:
-            self._exchanges[asker, number] = exchange
-            try:
+    async def _answer(self, asker: str, number: int, exchange: "Exchange") -> None:
+        application = self._find(exchange.content["sid"])
+        try:
+            if application is not None:
                 await self._serve(asker, number, application, exchange)
-            finally:
-                del self._exchanges[asker, number]
+        finally:
+            del self._exchanges[asker, number]
         await self._tell(asker, "answer", number, exchange.response)
 
     async def _serve(self, asker: str, number: int, application: Application, exchange: "Exchange") -> None:

@@ -68,6 +68,7 @@ def test_the_protocol_needs_the_standard_library_only_and_neither_io_nor_clock_n
         ("log", set()),
         ("tail", {"log", "payloads", "protocol"}),
         ("feed", {"backplane", "hub", "log", "protocol", "tail"}),
+        ("relay", {"backplane"}),
         ("conf", {"protocol"}),
         ("testing", {"protocol"}),
     ],

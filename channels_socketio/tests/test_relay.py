@@ -7,14 +7,20 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from redis.asyncio import Redis as RedisClient
 from websockets.exceptions import InvalidStatus
 
-from channels_socketio.relay import PATIENCE_SECONDS, WORD_SECONDS
+from channels_socketio.backplane import Backplane
+from channels_socketio.hub import Hub
+from channels_socketio.protocol.parcel import join
+from channels_socketio.relay import PATIENCE_SECONDS, WORD_SECONDS, Relay, new_question
 from channels_socketio.tests.arenas import MAX_PAYLOAD, UNKNOWN_SID, Arena, assert_alive, joined, login_session
 from channels_socketio.tests.clients import Client, by_polling
+from channels_socketio.tests.party import eventually
 from channels_socketio.tests.processes import Redis
 from channels_socketio.tests.raw import SECONDS, Raw
 
@@ -236,3 +242,21 @@ async def test_with_the_layer_down_nobody_is_asked(tmp_path: Path) -> None:
             redis.stop()
             assert (await away.poll(sid)).pair == (400, UNKNOWN_SID)
             assert (await home.post(sid, "40/custom,")).pair == (200, "ok")
+
+
+async def test_a_client_may_be_gone_before_its_question_is_taken_up() -> None:
+    """Two letters that are there already are handled in one turn of the event loop."""
+    seen: list[str] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while seen[-1:] != ["http.disconnect"]:
+            seen.append((await receive())["type"])
+
+    backplane = Backplane(Hub(join, lambda call: call()), InMemoryChannelLayer(), "owner")
+    relay = Relay(backplane, "owner", lambda sid: application)
+    assert backplane.on_letter is not None
+    question = new_question("sid", {"method": "GET", "query_string": b"", "headers": []}, b"")
+    backplane.on_letter({"kind": "question", "number": 1, "from": "asker", "content": question})
+    backplane.on_letter({"kind": "gone", "number": 1, "from": "asker", "content": None})
+    await eventually(lambda: not relay.busy, "the question was answered")
+    assert seen == ["http.request", "http.disconnect"]
