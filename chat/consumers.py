@@ -8,7 +8,7 @@ import msgspec
 from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.refusal import Refused
-from chat.log import START, MessageLog
+from chat.log import MessageLog
 from chat.names import display_name, is_named
 from chat.rooms import room_of
 from chat.services import Draft, Receipt, clean_text
@@ -41,14 +41,20 @@ class ChatConsumer(SocketIOConsumer):
 
     namespaces = ["/", "/rooms/<room:slug>"]
     refusal_event = "chat error"
+    log = MessageLog()
 
     async def connect(self, auth: dict[str, Any]) -> None:
-        """Tell the visitor under which name and in which room it is."""
+        """Note under which name the visitor is here, and in which room."""
         self.room = room_of(self.kwargs)
         self.name = str(display_name(self.session, self.user))
-        ends = await MessageLog().positions([self.namespace])
-        head = ends.get(self.namespace, START).seq
-        await self.emit("welcome", {"name": self.name, "room": self.room, "head": head})
+
+    async def welcome(self, head: int) -> None:
+        """Tell the visitor so, and the number of the room's newest message."""
+        await self.emit("welcome", {"name": self.name, "room": self.room, "head": head}, self.offset)
+
+    async def gap(self, first: int, last: int) -> None:
+        """Tell a visitor who was away for long what the page must fetch by HTTP."""
+        await self.emit("history gap", {"room": self.room, "from": first, "to": last})
 
     @on("send chat")
     async def send_chat(self, message: SendChat) -> Receipt:

@@ -9,13 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 
 from django.db.models import QuerySet
 
-from channels_socketio.log import Item, Page, Position
+from channels_socketio.log import NEWEST, Item, Page, Position
 from chat.database import DatabaseThread
 from chat.events import deletion_item, iso, message_item
 from chat.models import Message, Room
 from chat.rooms import namespace_of, slug_of
 
-NEWEST = 50  # messages that a new client is shown
 ROOMS_AT_ONCE = 500  # in one query
 
 START = Position(0, 0)

@@ -31,7 +31,7 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from channels_socketio.emitter import emit
+from channels_socketio import emitter
 from channels_socketio.log import Item, Position
 from channels_socketio.refusal import Refused
 from chat.events import deletion_item, iso, message_item
@@ -109,7 +109,7 @@ def clean_text(text: str) -> str:
 
 def announce(news: News) -> None:
     """Put what is committed before all live clients. Callers do not let it fail: the message is stored."""
-    emit(news.item.event, news.item.data, namespace=news.namespace)
+    emitter.announce(news.namespace, news.item)
 
 
 def post(draft: Draft) -> Receipt:

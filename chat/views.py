@@ -9,6 +9,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from channels_socketio.log import NEWEST
 from chat import health, log
 from chat.middleware import page
 from chat.names import is_named
@@ -39,7 +40,7 @@ def messages(request: HttpRequest, slug: str) -> HttpResponse:
         return JsonResponse({"code": 4, "message": "Session unknown or expired."}, status=403)
     try:
         before = number(request, "before", GREATEST_NUMBER)
-        limit = number(request, "limit", MOST_MESSAGES) or log.NEWEST
+        limit = number(request, "limit", MOST_MESSAGES) or NEWEST
     except ValueError as error:
         return JsonResponse({"code": 3, "message": str(error)}, status=400)
     items, older = log.older(slug, before, limit)

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError
 
-from channels_socketio.emitter import aemit
+from channels_socketio.emitter import aannounce
 from channels_socketio.refusal import Refused
 from chat import services
 from chat.database import DatabaseThread
@@ -57,7 +57,7 @@ class Entry:
 
 async def announce(news: News) -> None:
     """Put what is committed before all live clients."""
-    await aemit(news.item.event, news.item.data, namespace=news.namespace)
+    await aannounce(news.namespace, news.item)
 
 
 class Writer:

@@ -166,7 +166,7 @@ class Conversation:
         await self.peer.connect(self.url, MODES[self.mode], namespaces)
         for namespace in set(namespaces) - REFUSED:
             await self.peer.heard("connect", namespace)
-        (welcome,) = await self.peer.heard("welcome")
+        (welcome, *_) = await self.peer.heard("welcome")
         first = "polling" if self.peer.log.count("Attempting polling connection") else "websocket"
         return {"first": first, "name": welcome["name"], "room": welcome["room"]}
 
@@ -214,10 +214,10 @@ class Conversation:
         return shown(await self.peer.ask("ask me", b"\x01\x02\x03", namespace="/lounge"))
 
     async def namespaces(self) -> Any:
-        (welcome,) = await self.peer.heard("welcome", "/rooms/tea")
+        (welcome, *_) = await self.peer.heard("welcome", "/rooms/tea")
         text = f"Tea, {self.mode}"
         (receipt,) = await self.peer.ask("send chat", {"msg": text}, namespace="/rooms/tea")
-        (heard,) = await self.peer.heard("new chat", "/rooms/tea", text=text)
+        (heard, *_) = await self.peer.heard("new chat", "/rooms/tea", text=text)
         unknown, locked = [(await self.peer.heard("connect_error", where))[0] for where in ("/nowhere", "/locked")]
         leaked = [args[0]["text"] for where, event, args in self.peer.happened if (where, event) == ("/", "new chat")]
         return {
@@ -250,7 +250,7 @@ class Conversation:
         (reason,) = await self.peer.heard("disconnect", after=before)
         name = None
         if self.mode != "polling":  # there a close packet ends it, and this client takes that for a wish to be obeyed
-            (welcome,) = await self.peer.heard("welcome", after=before)
+            (welcome, *_) = await self.peer.heard("welcome", after=before)
             name = welcome["name"]
         words = [args[0] for _, event, args in self.peer.happened if event == "last words"]
         return {"said": LAST_WORDS, "words": sorted(words), "reason": reason, "name": name}
@@ -283,12 +283,12 @@ async def come_back(peer: Peer, url: str, mode: str, report: Report) -> None:
 
     async def here() -> Any:
         await peer.connect(url, MODES[mode])
-        (welcome,) = await peer.heard("welcome")
+        (welcome, *_) = await peer.heard("welcome")
         return {"name": welcome["name"], "transport": peer.client.transport()}
 
     async def back() -> Any:
         (reason,) = await peer.heard("disconnect")
-        (welcome,) = await peer.heard("welcome", after=peer.happened.index(("/", "disconnect", [reason])))
+        (welcome, *_) = await peer.heard("welcome", after=peer.happened.index(("/", "disconnect", [reason])))
         (receipt,) = await peer.ask("send chat", {"msg": f"Back again, {mode}"})
         transport = peer.client.transport()
         return {"reason": reason, "name": welcome["name"], "ok": receipt["ok"], "transport": transport}

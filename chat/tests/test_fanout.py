@@ -41,7 +41,7 @@ async def texts(client: WireClient) -> list[str]:
     """Return the texts of the messages that a client gets, up to the last."""
     heard: list[str] = []
     while not heard or heard[-1] != f"message {MESSAGES - 1}":
-        event, data = await client.receive_event(30)
+        event, data, *_ = await client.receive_event(30)
         if event == "new chat":
             heard.append(data["text"])
     return heard
