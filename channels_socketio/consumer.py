@@ -9,8 +9,9 @@
         async def say(self, text: str) -> dict: ...     # typed in, ack out
 
 One instance serves one socket. Its handlers run one after the other, in the order of the
-events. What a handler returns is the ack (a tuple: several arguments); `emit` goes to this socket,
-`broadcast` to everybody in the namespace.
+events. What a handler returns is the ack (a tuple: several arguments). A handler that returns an `asyncio.Future`
+lets the next one run at once; what becomes of the future is the ack. `emit` goes to this socket, `broadcast` to
+everybody in the namespace.
 """
 
 import inspect

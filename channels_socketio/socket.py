@@ -61,6 +61,7 @@ class Socket:
         self._rooms: list[str] = []  # entered before the connect was answered
         self._entered = False
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
+        self._later: list[asyncio.Future[Any]] = []  # what handlers returned to be the ack when it is there
         self.pid: str | None = None
         self.recovered = False
         self._feed: Feed | None = None
@@ -230,8 +231,8 @@ class Socket:
             self.connection.close(Reason.LOG_UNAVAILABLE, str(error))  # its client comes back by itself
         except Refused as error:
             self._refuse(error)
-        except Exception:
-            self._log_failure("connect")
+        except Exception as error:
+            self._log_failure("connect", error)
             self._refuse(INTERNAL)
         else:
             self._enter(replay)
@@ -266,18 +267,44 @@ class Socket:
             self.hub.join(room, self.id, self.connection)
 
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:
+        event = str(args[0])
         try:
             result = await self._handle(args)
-            if ack_id is not None and self.connected:
-                self.connection.protocol.send_ack(self.namespace, ack_id, ack_args(result))
-                self.connection.flush()
-        except Refused as refused:
-            self._refuse_event(refused, ack_id)
-        except SocketEnded:
-            pass  # a client that left while its handler asked it something is no failure
-        except Exception:
-            self._log_failure(str(args[0]))
-            self._refuse_event(INTERNAL, ack_id)
+        except Exception as error:
+            self._fail_event(error, event, ack_id)
+            return
+        if isinstance(result, asyncio.Future):
+            self.connection.count_backlog(1)
+            self._later.append(result)
+            result.add_done_callback(partial(self._answer_later, event, ack_id))
+        else:
+            self._answer(result, event, ack_id)
+
+    def _answer_later(self, event: str, ack_id: int | None, future: "asyncio.Future[Any]") -> None:
+        self._later.remove(future)
+        error = RuntimeError("expected a result, got a cancelled future") if future.cancelled() else future.exception()
+        if isinstance(error, Exception):
+            self._fail_event(error, event, ack_id)
+        else:
+            self._answer(future.result(), event, ack_id)
+        self.connection.count_backlog(-1)
+
+    def _answer(self, result: Any, event: str, ack_id: int | None) -> None:
+        if ack_id is None or not self.connected:
+            return
+        try:
+            self.connection.protocol.send_ack(self.namespace, ack_id, ack_args(result))
+        except Exception as error:  # what JSON cannot carry
+            self._fail_event(error, event, ack_id)
+        else:
+            self.connection.flush()
+
+    def _fail_event(self, error: Exception, event: str, ack_id: int | None) -> None:
+        if isinstance(error, SocketEnded):
+            return  # a client that left while its handler asked it something is no failure
+        if not isinstance(error, Refused):
+            self._log_failure(event, error)
+        self._refuse_event(error if isinstance(error, Refused) else INTERNAL, ack_id)
 
     async def _handle(self, args: list[Any]) -> Any:
         handler = self.consumer.handlers.get(args[0])
@@ -298,13 +325,16 @@ class Socket:
     async def _disconnect(self, reason: str) -> None:
         if not self._entered:
             return
+        if self._later:
+            await asyncio.wait(self._later)
         try:
             await run(self.consumer.disconnect(reason))
-        except Exception:
-            self._log_failure("disconnect")
+        except Exception as error:
+            self._log_failure("disconnect", error)
 
-    def _log_failure(self, where: str) -> None:
-        logger.exception("%.100r failed in %s for %s.", where, self.namespace, self.connection.label)
+    def _log_failure(self, where: str, error: Exception) -> None:
+        label = self.connection.label
+        logger.error("%.100r failed in %s for %s.", where, self.namespace, label, exc_info=error)
 
 
 async def call_each(

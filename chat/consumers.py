@@ -1,5 +1,6 @@
 """The chat's side of a socket: who is there, and what is said."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -57,8 +58,11 @@ class ChatConsumer(SocketIOConsumer):
         await self.emit("history gap", {"room": self.room, "from": first, "to": last})
 
     @on("send chat")
-    async def send_chat(self, message: SendChat) -> Receipt:
-        """Store a message; once it is on disk, the sender has the receipt and everybody in the room the message."""
+    async def send_chat(self, message: SendChat) -> "asyncio.Future[Receipt]":
+        """Have a message stored; once it is on disk, the sender has the receipt and everybody in the room the message.
+
+        The sender's next messages are taken meanwhile, so that they may share a transaction.
+        """
         visitor = self.session["visitor"]
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
-        return await current_writer().send(draft)
+        return current_writer().send(draft)

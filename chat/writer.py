@@ -74,16 +74,20 @@ class Writer:
         self._waiting: deque[Entry] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    async def send(self, draft: Draft) -> Receipt:
-        """Return once the message is on disk; raises Refused: with the code `unavailable` it may be tried again."""
-        if len(self._waiting) >= QUEUE:
-            raise unavailable()
+    def send(self, draft: Draft) -> asyncio.Future[Receipt]:
+        """Have a message stored after those that were sent before; the future has the receipt once it is on disk.
+
+        The future raises Refused: with the code `unavailable` the message may be sent again.
+        """
         loop = asyncio.get_running_loop()
         entry = Entry(draft, loop.create_future(), loop.time() + PATIENCE)
+        if len(self._waiting) >= QUEUE:
+            entry.refuse()
+            return entry.answer
         self._waiting.append(entry)
         if self._task is None:
             self._task = asyncio.create_task(self._work())
-        return await entry.answer
+        return entry.answer
 
     async def _work(self) -> None:
         try:

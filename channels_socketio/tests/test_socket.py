@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -555,3 +555,53 @@ async def test_the_close_of_a_connection_ends_all_its_sockets(connect: Connect) 
     await eventually(lambda: len(consumer.notes) == 3, "all hooks ran")
     assert [entry[1] for entry in consumer.notes] == ["/", "/rooms/a", "/rooms/b"]
     assert {entry[2] for entry in consumer.notes} == {"parse error"}
+
+
+class Clerk(SocketIOConsumer):
+    """Answers when told to; `answers` are what it owes, by question."""
+
+    answers: ClassVar[dict[str, "asyncio.Future[Any]"]]
+    ended: ClassVar[list[str]]
+
+    @on("ask")
+    async def ask(self, question: str) -> "asyncio.Future[Any]":
+        return self.answers.setdefault(question, asyncio.get_running_loop().create_future())
+
+    async def disconnect(self, reason: str) -> None:
+        self.ended.append(reason)
+
+
+def clerk() -> type[Clerk]:
+    """Return a consumer of the test's own."""
+
+    class Fresh(Clerk):
+        answers: ClassVar[dict[str, asyncio.Future[Any]]] = {}
+        ended: ClassVar[list[str]] = []
+
+    return Fresh
+
+
+async def test_a_future_is_the_ack_once_it_is_done_and_holds_nobody_up(connect: Connect) -> None:
+    consumer = clerk()
+    client = await connect(serve(consumer), "/")
+    for number, question in enumerate(("first", "second", "third")):
+        await client.send_to(text_data=f'42{number}["ask","{question}"]')
+    await eventually(lambda: len(consumer.answers) == 3, "all questions were taken")
+    consumer.answers["third"].set_result({"ok": True})
+    assert await client.receive_from(5) == '432[{"ok":true}]'
+    consumer.answers["second"].set_exception(Refused("busy", "Not now."))
+    assert await client.receive_from(5) == '431[{"ok":false,"code":"busy","message":"Not now."}]'
+    consumer.answers["first"].cancel()
+    assert '"code":"internal"' in await client.receive_from(5)
+
+
+async def test_the_end_waits_for_the_answers_that_are_owed(connect: Connect) -> None:
+    consumer = clerk()
+    client = await connect(serve(consumer), "/")
+    await client.send_to(text_data='421["ask","first"]')
+    await eventually(lambda: bool(consumer.answers), "the question was taken")
+    await client.disconnect()
+    await settle()
+    assert consumer.ended == []
+    consumer.answers["first"].set_result(1)
+    await eventually(lambda: len(consumer.ended) == 1, "the socket was cleaned up")

@@ -81,7 +81,7 @@ async def outcomes(sending: Sequence["asyncio.Future[Receipt]"]) -> list[int | s
 
 def start(recorder: Recorder, messages: Sequence[Draft]) -> "list[asyncio.Task[Receipt]]":
     """Send messages, each by a task of its own."""
-    return [asyncio.create_task(recorder.send(draft)) for draft in messages]
+    return [asyncio.ensure_future(recorder.send(draft)) for draft in messages]
 
 
 @in_thread
