@@ -97,7 +97,7 @@ async def test_live_clients_of_another_process_hear_it(cluster: Site, dial: Dial
     client = await dial(cluster.ws_url + PATH, additional_headers=headers)
     assert (await client.receive_event())[0] == "welcome"
     assert await asyncio.to_thread(cluster.manage, "say", "tea is ready") == "Stored as message 1 of lobby.\n"
-    event, data = await client.receive_event()
+    event, data, _ = await client.receive_event()
     assert (event, data["msg"], data["seq"]) == ("new chat", "server: tea is ready", 1)
 
 
