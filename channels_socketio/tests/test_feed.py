@@ -178,7 +178,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.mark.usefixtures("quick")
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(WHAT), st.integers(0, 1000)), max_size=150))
+@given(st.lists(st.tuples(st.sampled_from(WHAT), st.integers(0, 1000)), min_size=50, max_size=200))
 def test_every_client_gets_the_log_once_and_in_order_whatever_happens(deeds: list[tuple[str, int]]) -> None:
     async def play() -> World:
         world = World()
@@ -245,6 +245,11 @@ async def process(ledger: Ledger) -> AsyncIterator[Process]:
 def news_of(item: Any) -> News:
     """Return the news of an item."""
     return pack_item("/", item, item.position)
+
+
+def entries(*numbers: int, deletions: int = 0) -> list[Any]:
+    """Return the events of entries whose data is their number."""
+    return [["entry", number, f"{number}.{deletions}./"] for number in numbers]
 
 
 async def test_news_in_order_are_delivered_at_once_and_ask_nobody(ledger: Ledger, process: Process) -> None:
@@ -374,6 +379,57 @@ async def test_new_clients_who_find_too_little_in_memory_share_one_reading() -> 
     assert len(events_of(shown[0][0].parcels)) == 50
     await newest(process.feed)
     assert ledger.readings == readings + 1
+    process.feeds.leave(process.feed)
+
+
+async def test_news_that_come_while_the_log_is_read_are_not_doubled() -> None:
+    ledger = SlowLedger()
+    process = Process(ledger)
+    await eventually(lambda: ledger.waiting, "the log is read")
+    ledger.answer()
+    await process.feed.reach(START)
+    items = [ledger.append(number) for number in (1, 2)]
+    process.feeds.announce("/", news_of(items[1]))
+    await eventually(lambda: ledger.waiting, "the log is read")
+    process.feeds.announce("/", news_of(items[0]))
+    assert process.listener.events == entries(1, 2)
+    process.feeds.announce("/", news_of(ledger.append(3)))
+    ledger.answer()
+    await eventually(lambda: process.feed._reader is None, "the log was read")
+    process.feeds.announce("/", news_of(ledger.append(4)))
+    assert process.listener.events == entries(1, 2, 3, 4)
+    process.feeds.leave(process.feed)
+
+
+async def test_news_that_come_while_the_newest_are_read_are_neither_lost_nor_doubled() -> None:
+    ledger = SlowLedger()
+    ledger.patient = False
+    for number in range(1, 61):
+        ledger.append(number)
+    process = Process(ledger)
+    await process.feed.reach(ledger.end())
+    process.feeds.announce("/", news_of(ledger.delete(60)))
+    ledger.patient = True
+    entering = asyncio.create_task(newest(process.feed))
+    await eventually(lambda: ledger.waiting, "the log is read")
+    process.feeds.announce("/", news_of(ledger.append(61)))
+    ledger.answer()
+    (lack, _) = await entering
+    assert events_of(await process.feed.rest(lack.at)) == entries(61, deletions=1)
+    process.feeds.announce("/", news_of(ledger.append(62)))
+    assert process.listener.events == [["deleted", 60, "60.1./"], *entries(61, 62, deletions=1)]
+    process.feeds.leave(process.feed)
+
+
+async def test_who_missed_much_gets_all_pages_of_it() -> None:
+    ledger = SlowLedger()
+    ledger.patient = False
+    for number in range(1, 201):
+        ledger.append(number)
+    process = Process(ledger)
+    lack = await since(process.feed, Position(10, 0), 500)
+    assert lack is not None
+    assert events_of(await process.feed.rest(lack.at)) == entries(*range(11, 201))
     process.feeds.leave(process.feed)
 
 

@@ -30,6 +30,8 @@ class Reader(SocketIOConsumer):
 
     async def connect(self, auth: dict[str, Any]) -> None:
         self.notes.append(("connect", auth))
+        if "wait" in auth:
+            await asyncio.Event().wait()
         if "refuse" in auth:
             raise Refused("secret", "The word is wrong.")
         await self.join("room")
@@ -263,7 +265,7 @@ async def test_of_many_who_come_back_at_once_one_stays(connect: Connect) -> None
 
 
 async def test_who_fails_to_come_back_leaves_the_one_who_is_there_alone(connect: Connect) -> None:
-    application, _, ledger = reader()
+    application, consumer, ledger = reader()
     first = await connect(application)
     answer = await first.join("/")
     await events(first, 4)
@@ -271,6 +273,11 @@ async def test_who_fails_to_come_back_leaves_the_one_who_is_there_alone(connect:
     auth = {"pid": answer["pid"], "offset": "3.0./"}
     assert "message" in await second.join("/", auth | {"refuse": 1})
     await second.disconnect()
+    third = await connect(application)
+    joining = asyncio.create_task(third.join("/", auth | {"wait": 1}))
+    await eventually(lambda: ("connect", {"wait": 1}) in consumer.notes, "the third has asked")
+    joining.cancel()
+    await third.disconnect()
     await aannounce("/", ledger.append(4))
     await aemit("only you", socket=answer["sid"])
     assert await events(first, 2) == [*entries(4), ["only you"]]

@@ -87,7 +87,8 @@ async def test_what_a_new_client_is_shown_is_joined_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "deleted", "held"), [(0, [], True), (3, [2], True), (60, [], True), (60, [60], True)]
+    ("entries", "deleted", "held"),
+    [(0, [], True), (3, [2], True), (60, [], True), (60, [60], True), (60, list(range(1, 16)), True)],
 )
 async def test_a_tail_that_was_just_read_holds_what_new_clients_are_shown(
     entries: int, deleted: list[int], held: bool
@@ -112,6 +113,14 @@ async def test_a_replay_moves_the_offset_on_as_the_client_gets_it() -> None:
     expected = [["deleted", 1, "2.1./"], ["deleted", 2, "2.2./"]]
     expected += [["entry", 3, "3.2./"], ["entry", 0, "4.2./"], ["entry", 0, "5.2./"]]
     assert events_of(tail.after(Position(2, 0)) or []) == expected
+
+
+async def test_the_size_of_a_tail_is_that_of_its_events_also_when_offsets_grow() -> None:
+    ledger, tail = await filled(30)
+    for number in range(1, 11):
+        tail.add(step_of(ledger, number))
+    assert tail.newest() is not None
+    assert tail._size == sum(news.parcel.size for news in (*tail._entries.values(), *tail._deletions))
 
 
 async def test_an_empty_log_is_shown_as_nothing() -> None:
