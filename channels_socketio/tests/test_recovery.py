@@ -234,6 +234,13 @@ def test_a_private_id_is_worth_nothing_when_it_is_old_or_its_time_is_none() -> N
         assert read_claim({"pid": forged, "offset": "1.0./"}, "/", None, 100)[1] is None, time
 
 
+def test_a_private_id_belongs_to_a_login_session() -> None:
+    auth = {"pid": new_pid("was", "/", "a" * 32), "offset": "1.0./"}
+    assert read_claim(auth, "/", "a" * 32, 100)[1] is not None
+    for other in ("b" * 32, "", None):
+        assert read_claim(auth, "/", other, 100)[1] is None
+
+
 async def test_whoever_comes_back_ends_the_link_that_it_had(connect: Connect) -> None:
     application, consumer, ledger = reader()
     first = await connect(application)

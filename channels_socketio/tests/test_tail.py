@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_socketio import tail as tails
@@ -40,6 +40,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
+@settings(deadline=None)
 @given(st.lists(st.integers(-20, 70), max_size=120), st.integers(0, 120))
 def test_a_tail_says_what_its_log_says_or_nothing(choices: list[int], begin: int) -> None:
     ledger = Ledger()
