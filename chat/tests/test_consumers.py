@@ -11,6 +11,7 @@ from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.party import Connect, settle
 from chat.database import in_thread
 from chat.rooms import namespace_of
+from chat.services import Draft, delete_message, post
 from chat.sessions import SessionStore
 from chat.tests.people import holder, visit
 from chatproject.asgi import application
@@ -195,3 +196,30 @@ async def test_one_connection_may_be_in_several_rooms(connect: Connect) -> None:
     packet = await client.receive_packet()
     assert packet.namespace == "/rooms/tea"
     assert packet.data[1]["room"] == "tea"
+
+
+async def test_who_comes_is_shown_the_newest_fifty_and_who_comes_back_what_was_missed(connect: Connect) -> None:
+    def say(first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            post(Draft("tea", "host", str(number)))
+
+    await in_thread(say)(1, 60)
+    cookies = {"sessionid": str((await in_thread(visit)()).session_key)}
+    client = await connect(application, cookies=cookies)
+    answer = await client.join("/rooms/tea")
+    assert (await client.receive_event())[1]["head"] == 60
+    events = [await client.receive_event() for _ in range(50)]
+    assert [(data["seq"], data["text"]) for _, data, _ in events] == [(number, str(number)) for number in range(11, 61)]
+    await client.disconnect()
+    await in_thread(say)(61, 62)
+    assert await in_thread(delete_message)("tea", 60)
+    client = await connect(application, cookies=cookies)
+    auth = {"pid": answer["pid"], "offset": events[-1][2]}
+    assert await client.join("/rooms/tea", auth) == answer
+    assert [(await client.receive_event())[0] for _ in range(4)] == ["welcome", "chat deleted", "new chat", "new chat"]
+    await client.disconnect()
+    await in_thread(say)(63, 563)
+    client = await connect(application, cookies=cookies)
+    assert await client.join("/rooms/tea", auth | {"offset": "62.1./rooms/tea"}) == answer
+    assert (await client.receive_event())[1]["head"] == 563
+    assert await client.receive_event() == ["history gap", {"room": "tea", "from": 63, "to": 563}]
