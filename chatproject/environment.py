@@ -77,6 +77,7 @@ def database(default: str, base: Path) -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
+        config["CONN_MAX_AGE"] = 0  # the pool keeps them
         config["CONN_HEALTH_CHECKS"] = True  # a server that was started again is found out about before a query
         config["OPTIONS"] = POSTGRESQL | config.get("OPTIONS", {})
     return config

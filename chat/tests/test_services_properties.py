@@ -80,15 +80,15 @@ class LogMachine(RuleBasedStateMachine):
         assert next(told, None) is None
         self.tell(news, heard)
 
-    @rule(room=ROOMS, seq=st.integers(0, 12), heard=st.booleans())
-    def delete(self, room: str, seq: int, heard: bool) -> None:
-        expected = 1 <= seq <= len(self.texts[room]) and seq not in self.deleted[room]
-        assert delete_message(room, seq) is expected
-        if expected:
-            self.deleted[room].append(seq)
-            (news,) = self.deletion_news
-            assert news.item.position == (len(self.texts[room]), len(self.deleted[room]))
-            self.tell([news], heard)
+    @rule(room=ROOMS, seqs=st.lists(st.integers(0, 6), min_size=1, max_size=5), heard=st.booleans())
+    def delete(self, room: str, seqs: list[int], heard: bool) -> None:
+        for seq in seqs:
+            expected = 1 <= seq <= len(self.texts[room]) and seq not in self.deleted[room]
+            assert delete_message(room, seq) is expected
+            if expected:
+                self.deleted[room].append(seq)
+                assert self.deletion_news[-1].item.position == (len(self.texts[room]), len(self.deleted[room]))
+        self.tell(self.deletion_news, heard)
         self.deletion_news.clear()
 
     @rule(target=followers, room=ROOMS, count=st.integers(1, 5))
@@ -113,7 +113,7 @@ class LogMachine(RuleBasedStateMachine):
             end = (len(self.texts[follower.room]), len(self.deleted[follower.room]))
             while follower.position != end:
                 before = follower.position.steps
-                read(follower, 2)
+                read(follower, 1)
                 assert follower.position.steps > before
             self.check(follower)
 

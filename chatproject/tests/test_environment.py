@@ -114,6 +114,20 @@ def test_a_database_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_connections_to_postgresql_are_bounded_and_wait_for_nothing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("psycopg_pool")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.example/chat?sslmode=require&connect_timeout=2&conn_max_age=60")
+    config = environment.database("sqlite:///db.sqlite3", Path("/base"))
+    assert config["OPTIONS"] == {
+        "pool": {"min_size": 1, "max_size": 10, "timeout": 5},
+        "connect_timeout": 2,
+        "tcp_user_timeout": 10_000,
+        "options": "-c lock_timeout=5s",
+        "sslmode": "require",
+    }
+    assert (config["CONN_MAX_AGE"], config["CONN_HEALTH_CHECKS"]) == (0, True)
+
+
 def test_a_key_is_made_once_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SECRET_KEY", raising=False)
     with ThreadPoolExecutor(8) as threads:
