@@ -7,7 +7,8 @@ nothing gives way until the socket is in the hub's room.
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .feed import Feed
 from .log import Log, Position
@@ -17,6 +18,8 @@ from .tail import START
 if TYPE_CHECKING:
     from .recovery import Claim
     from .socket import Socket
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +39,6 @@ class Lack(NamedTuple):
     missed: tuple[int, int] | None = None  # first and last of entries too many to be sent
 
 
-async def newest(feed: Feed) -> tuple[Lack, Position]:
-    """Return what a new socket lacks, and where it is before it has got that."""
-    before, position, parcels = await feed.newest()
-    return Lack(position, position.seq, list(parcels)), before
-
-
 async def since(feed: Feed, at: Position, limit: int) -> Lack | None:
     """Return what a socket lacks that was at `at`; None if the log does not go there or on from there."""
     await feed.reach(START)
@@ -58,27 +55,42 @@ async def since(feed: Feed, at: Position, limit: int) -> Lack | None:
     return Lack(at, position.seq, [])
 
 
+async def newest(feed: Feed) -> tuple[Lack, Position]:
+    """Return what a new socket lacks, and where it is before it has got that."""
+    before, position, parcels = feed.shown() or await feed.newest()
+    return Lack(position, position.seq, list(parcels)), before
+
+
 async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Parcel]:
     """Greet a socket and return what it must get before it is live, if the caller does not give way.
 
     Raises LogUnavailable, and what the consumer raises.
     """
-    options = socket.connection.server.options
     feed = socket.follow(log)
+    beginning = begin_or_recover(socket, feed, claim)
+    waits = claim is not None or feed.shown() is None
+    lack = await (in_time(beginning) if waits else beginning)  # a timer costs more than all the rest
+    await socket.greet(lack.head, lack.missed)
+    rest = feed.tail.after(lack.at)
+    return lack.parcels + (await in_time(feed.rest(lack.at)) if rest is None else rest)
+
+
+async def begin_or_recover(socket: "Socket", feed: Feed, claim: "Claim | None") -> Lack:
+    """Return what a socket lacks: that of the claim, if there is one and the log can tell, or else a new one."""
+    if claim is not None:
+        lack = await since(feed, claim.position, socket.connection.server.options.recovery_limit)
+        if lack is not None:
+            socket.recover(claim)
+            return lack
+    lack, before = await newest(feed)
+    socket.begin(before)
+    return lack
+
+
+async def in_time(work: Awaitable[Result]) -> Result:
+    """Return what the log says; raises LogUnavailable when it fails or takes too long."""
     try:
         async with asyncio.timeout(LOG_SECONDS):
-            lack = None if claim is None else await since(feed, claim.position, options.recovery_limit)
-            if lack is not None and claim is not None:
-                socket.recover(claim)
-            else:
-                lack, before = await newest(feed)
-                socket.begin(before)
+            return await work
     except Exception as error:  # the application's log, whatever it does
         raise LogUnavailable(repr(error)) from error
-    await socket.greet(lack.head, lack.missed)
-    try:
-        async with asyncio.timeout(LOG_SECONDS):
-            rest = await feed.rest(lack.at)
-    except Exception as error:
-        raise LogUnavailable(repr(error)) from error
-    return lack.parcels + rest

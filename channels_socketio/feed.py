@@ -87,10 +87,14 @@ class Feed:
         if not self.tail.position.covers(end):
             raise LookupError(f"expected the log to go to {tuple(end)}, got {tuple(self.tail.position)}")
 
+    def shown(self) -> Shown | None:
+        """Return what a new client is shown if that is known at once: so it is but for the first clients."""
+        return self.tail.newest() if self._current.is_set() and not self._closed else None
+
     async def newest(self) -> Shown:
         """Return what a new client is shown; may be behind or ahead of the feed. All who wait share one reading."""
         await self.reach(START)
-        if (shown := self.tail.newest()) is not None:
+        if (shown := self.shown()) is not None:
             return shown
         if self._rereading is None:
             self._rereading = asyncio.create_task(self._reread())

@@ -104,14 +104,18 @@ class Runtime:
 
 
 runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+latest: Runtime | None = None  # asked for several times in every handshake, nearly always by the same loop
 
 
 def current_runtime() -> Runtime:
     """Return the runtime of the running event loop."""
+    global latest
     loop = asyncio.get_running_loop()
-    if (runtime := runtimes.get(loop)) is None:
-        runtime = runtimes[loop] = Runtime(loop)
-    return runtime
+    if latest is None or latest.loop is not loop:
+        if (runtime := runtimes.get(loop)) is None:
+            runtime = runtimes[loop] = Runtime(loop)
+        latest = runtime
+    return latest
 
 
 def new_id() -> str:

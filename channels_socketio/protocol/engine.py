@@ -7,6 +7,7 @@ every half budget of bytes.
 """
 
 import enum
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,11 +179,16 @@ class EngineProtocol:
             self._events.append(EngineClosed(reason, detail))
 
     def _open_packet(self, upgrades: Sequence[str]) -> str:
-        handshake = {
-            "sid": self.sid,
-            "upgrades": list(upgrades),
-            "pingInterval": round(self.options.ping_interval * 1000),
-            "pingTimeout": round(self.options.ping_timeout * 1000),
-            "maxPayload": self.options.max_payload,
-        }
-        return EngineType.OPEN + json.dumps(handshake, separators=(",", ":"))
+        return f'{EngineType.OPEN}{{"sid":{json.dumps(self.sid)},{_encode_terms(self.options, tuple(upgrades))}'
+
+
+@functools.lru_cache(maxsize=16)
+def _encode_terms(options: EngineOptions, upgrades: tuple[str, ...]) -> str:
+    """Return what the open packets of a server have in common: the end of a JSON object."""
+    terms = {
+        "upgrades": upgrades,
+        "pingInterval": round(options.ping_interval * 1000),
+        "pingTimeout": round(options.ping_timeout * 1000),
+        "maxPayload": options.max_payload,
+    }
+    return json.dumps(terms, separators=(",", ":"))[1:]
