@@ -4,6 +4,7 @@ A module that imports this is skipped where Playwright is missing.
 """
 
 import importlib.util
+import json
 import os
 import shutil
 import urllib.request
@@ -20,8 +21,9 @@ if importlib.util.find_spec("playwright") is None and os.environ.get("CI") != "t
 
 from playwright.sync_api import Error, Page, WebSocket, sync_playwright
 
-__all__ = ["SERVERS", "Error", "NodeServer", "Page", "Tab", "chromium", "new_tab", "running"]
+__all__ = ["SERVERS", "WELCOME", "Error", "NodeServer", "Page", "Script", "Tab", "chromium", "new_tab", "running"]
 
+WELCOME = '40{"sid":"x"}'
 PROGRAMS = Path(__file__).parent / "node"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync"]
@@ -60,10 +62,11 @@ HARNESS = """{
 class NodeServer:
     """A program of `tests/node`, in a process of its own, always on the same port."""
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, *arguments: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self.process = Process([require_node(), str(PROGRAMS / program), str(port)], folder / f"{program}.log")
+        command = [require_node(), str(PROGRAMS / program), str(port), *arguments]
+        self.process = Process(command, folder / f"{program}.log")
 
     def start(self) -> "NodeServer":
         """Start it and wait until it answers."""
@@ -109,6 +112,32 @@ class Tab:
 
     def _note_websocket(self, websocket: WebSocket) -> None:
         self.websockets.append(websocket.url)
+
+
+class Script:
+    """What the server shall say to one test, and what it has heard in it."""
+
+    def __init__(self, wire: NodeServer, path: str) -> None:
+        self.url, self.path = wire.url, path
+
+    def options(self, answers: dict[str, list[Any]] | None = None, **query: Any) -> dict[str, Any]:
+        """Return the options for `io`: a path of the test's own and what the server shall answer."""
+        return {"path": self.path, "query": {"answers": json.dumps(answers or {"40": [WELCOME]})} | query}
+
+    def connections(self) -> list[list[Any]]:
+        """Return the frames of each connection of this test."""
+        with urllib.request.urlopen(f"{self.url}/seen", timeout=5) as response:
+            return [frames for path, *frames in json.load(response) if path == f"{self.path}/"]
+
+    def heard(self) -> list[Any]:
+        """Return the frames of the only connection of this test."""
+        (frames,) = self.connections()
+        return frames
+
+    def hears(self, *frames: Any) -> None:
+        """Wait until as many frames have come, and check that they are these."""
+        wait_until(lambda: len(self.heard()) >= len(frames), f"{len(frames)} frames had come")
+        assert self.heard() == list(frames)
 
 
 def chromium() -> Iterator[Page]:

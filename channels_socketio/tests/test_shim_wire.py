@@ -1,16 +1,11 @@
 """The client shim in a real browser: what exactly it sends, and how it takes what a server should not send."""
 
-import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from channels_socketio.tests.processes import wait_until
-from channels_socketio.tests.tab import NodeServer, Page, Tab, chromium, new_tab, running
-
-WELCOME = '40{"sid":"x"}'
+from channels_socketio.tests.tab import WELCOME, NodeServer, Page, Script, Tab, chromium, new_tab, running
 
 
 @pytest.fixture(scope="module")
@@ -29,29 +24,6 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
 def tab(page: Page, wire: NodeServer) -> Iterator[Tab]:
     """A new page of that server; the test fails when the page had an error."""
     yield from new_tab(page, wire.url)
-
-
-class Script:
-    """What the server shall say to one test, and what it has heard in it."""
-
-    def __init__(self, wire: NodeServer, path: str) -> None:
-        self.url, self.path = wire.url, path
-
-    def options(self, answers: dict[str, list[Any]] | None = None, **query: Any) -> dict[str, Any]:
-        """Return the options for `io`: a path of the test's own and what the server shall answer."""
-        return {"path": self.path, "query": {"answers": json.dumps(answers or {"40": [WELCOME]})} | query}
-
-    def heard(self) -> list[Any]:
-        """Return the frames of the only connection of this test."""
-        with urllib.request.urlopen(f"{self.url}/seen", timeout=5) as response:
-            connections = [frames for path, *frames in json.load(response) if path == f"{self.path}/"]
-        assert len(connections) == 1
-        return list(connections[0])
-
-    def hears(self, *frames: Any) -> None:
-        """Wait until as many frames have come, and check that they are these."""
-        wait_until(lambda: len(self.heard()) >= len(frames), f"{len(frames)} frames had come")
-        assert self.heard() == list(frames)
 
 
 @pytest.fixture

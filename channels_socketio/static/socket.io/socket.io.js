@@ -241,10 +241,9 @@ var io = (() => {
     }
 
     disconnect() {
-      const { connected } = this;
-      if (connected) this._send(DISCONNECT);
+      if (this.connected) this._send(DISCONNECT);
       this._quit();
-      if (connected) this._leave('io client disconnect');
+      if (this.connected) this._leave('io client disconnect');
       return this;
     }
 
@@ -287,13 +286,13 @@ var io = (() => {
       this.io._send(encode(type, this.nsp, data, id));
     }
 
-    /** Sends CONNECT, but once: servers take a second one for an offence. */
+    /** Sends CONNECT, but once: a second one offends servers. */
     _join() {
       const ws = this.io._ws;
       const send = (auth) => {
         if (!this.active || this._joined === ws || this.io._ws !== ws) return;
         this._joined = ws;
-        this._send(CONNECT, auth);
+        this._send(CONNECT, this._pid ? { pid: this._pid, offset: this._offset, ...auth } : auth);
       };
       if (typeof this.auth === 'function') queueMicrotask(() => this.auth(send));
       else send(this.auth);
@@ -307,8 +306,8 @@ var io = (() => {
         this._welcome(data);
       } else if (type === EVENT) {
         if (id) data.push(this._acknowledge(id));
-        if (this.connected) this._fire(...data);
-        else this._inbox.push(data);
+        this._inbox.push(data);
+        if (this.connected) this._dispatch();
       } else if (type === ACK) {
         this._settle(+id, null, ...data);
       } else {
@@ -319,12 +318,22 @@ var io = (() => {
       }
     }
 
-    _welcome({ sid }) {
-      this.id = sid;
-      this.connected = true;
-      for (const data of this._inbox) this._fire(...data);
-      for (const packet of this._outbox.values()) this.io._send(packet);
+    /** The last string is the offset to recover from. */
+    _dispatch() {
+      for (const data of this._inbox) {
+        this._fire(...data);
+        if (this._pid && typeof data.at(-1) === 'string') this._offset = data.at(-1);
+      }
       this._inbox = [];
+    }
+
+    _welcome({ sid, pid }) {
+      this.id = sid;
+      this.recovered = !!pid && pid === this._pid;
+      this._pid = pid;
+      this.connected = true;
+      this._dispatch();
+      for (const packet of this._outbox.values()) this.io._send(packet);
       this._outbox.clear();
       this._fire('connect');
     }

@@ -1,5 +1,5 @@
 /*
- * A Socket.IO server from npm for the tests of the client: node socketio_server.cjs PORT
+ * A Socket.IO server from npm for the tests of the client: node socketio_server.cjs PORT [recovery]
  *
  * What the cases of test_shim.py expect from whatever server they are run against:
  *
@@ -13,6 +13,8 @@
  * - "silence" is never acknowledged.
  * - "kick" gets a DISCONNECT packet, "drop" has its transport closed, without one.
  * - "query" is acknowledged with the connection's query string, as an object.
+ *
+ * With the word "recovery" it has connection state recovery, which changes what is on the wire.
  */
 'use strict';
 
@@ -44,7 +46,8 @@ function welcome(socket) {
 }
 
 const server = http.createServer();
-const io = new Server(server, { serveClient: false });
+const recovery = process.argv[3] === 'recovery' ? { connectionStateRecovery: {} } : {};
+const io = new Server(server, { serveClient: false, ...recovery });
 const [engine] = server.listeners('request');
 server.removeAllListeners('request');
 server.on('request', (request, response) => {
