@@ -9,6 +9,7 @@ import msgspec
 from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.refusal import Refused
+from chat.bans import address_of, ban_list
 from chat.log import MessageLog
 from chat.names import display_name, is_named
 from chat.rooms import room_of
@@ -30,10 +31,13 @@ class SendChat(msgspec.Struct):
 
 
 async def require_name(scope: Any) -> None:
-    """Refuse a handshake whose login session does not say who its visitor is."""
+    """Refuse a handshake whose login session does not say who its visitor is, or who is banned."""
     await require_login_session(scope)
     if not is_named(scope["session"]):
         raise Refused("no name", "Session unknown or expired.")
+    # Looking up the login session has refreshed the list.
+    if scope["session"].row.visitor.banned or ban_list.covers(address_of(scope)):
+        raise Refused("banned", "Banned.")
     scope["session"].row = None  # a socket keeps the session, of whose memory the row is most
 
 

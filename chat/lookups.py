@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Collection
 from weakref import WeakKeyDictionary
 
+from chat.bans import ban_list
 from chat.database import in_kept_thread
 from chat.models import LoginSession
 
@@ -41,13 +42,19 @@ class Lookups:
 
     async def _answer(self, waiting: "dict[str, asyncio.Future[LoginSession | None]]") -> None:
         try:
-            rows = await in_kept_thread(find_live)(list(waiting))
+            rows = await in_kept_thread(read)(list(waiting))
         except Exception as error:  # each of those who wait has it raised
             for future in waiting.values():
                 future.set_exception(error)
         else:
             for key, future in waiting.items():
                 future.set_result(rows.get(key))
+
+
+def read(session_keys: Collection[str]) -> dict[str, LoginSession]:
+    """As find_live(), after a look, now and then, at who is banned: that spares handshakes another thread hop."""
+    ban_list.refresh()
+    return find_live(session_keys)
 
 
 def find_live(session_keys: Collection[str]) -> dict[str, LoginSession]:

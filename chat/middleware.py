@@ -4,11 +4,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-from chat import names
+from chat import bans, names
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore
 
@@ -26,21 +27,26 @@ def page(view: View) -> View:
 class LoginSessionMiddleware(MiddlewareMixin):
     """Names visitors and keeps their login sessions alive; belongs behind AuthenticationMiddleware."""
 
-    def process_view(self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        """Before the GET of a page, see to it that the session has a name."""
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Before the GET of a page, see to it that the session has a name; who is banned gets no page and no name."""
         if not getattr(view, "is_page", False):
-            return
+            return None
         session = cast(SessionStore, request.session)
         named = names.is_named(session)
+        if is_shut_out(request):
+            return render(request, "banned.html", status=403)
         if request.method == "GET" and not named:
-            names.assign(session)
+            names.assign(session, address=bans.block_of(address_of(request)))
+        return None
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Renew the login session of a request that looked at it, so that use prolongs it."""
         session = cast(SessionStore, request.session)
         if session.accessed and session.row is not None:
             renew(session, session.row)
-            touch(session.row)
+            touch(session.row, address_of(request))
         return response
 
 
@@ -51,9 +57,21 @@ def renew(session: SessionStore, row: LoginSession) -> None:
         session.modified = True
 
 
-def touch(row: LoginSession) -> None:
-    """Note that the visitor was here, at most once a minute."""
+def touch(row: LoginSession, address: str | None) -> None:
+    """Note that the visitor was here, and where from, at most once a minute."""
     now = timezone.now()
     visitor = row.visitor
     if visitor is not None and now - visitor.last_seen >= TOUCH_EVERY:
-        Visitor.objects.filter(pk=visitor.pk).update(last_seen=now)
+        Visitor.objects.filter(pk=visitor.pk).update(last_seen=now, address=bans.block_of(address))
+
+
+def is_shut_out(request: HttpRequest) -> bool:
+    """Return whether who asks is banned, as a visitor or by address."""
+    row = cast(SessionStore, request.session).row
+    visitor_banned = row is not None and row.visitor is not None and row.visitor.banned
+    return visitor_banned or bans.is_banned(address_of(request))
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Return the address of who sent a request, None where the server does not know it."""
+    return request.META.get("REMOTE_ADDR")

@@ -1,6 +1,6 @@
 """Who is here, visitors and the login sessions that let them in; and what was said, rooms and their messages."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -9,20 +9,67 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
 
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the end of a ban or of a silence that has none
+
 
 class Visitor(models.Model):
     """Somebody who opened a page; the row is the identity, `name` only the number held now.
 
     `name` is NULL once the number was released. Whoever holds the number next is another
-    visitor: an identity is never inherited.
+    visitor: an identity is never inherited. `address` is what a ban of the visitor's address
+    would ban: where the last page was opened from, as `chat.bans.block_of` writes it.
+    `chat.moderation` is the only writer of the times of ban and silence; NULL is neither.
     """
 
     name = models.BigIntegerField(unique=True, null=True, editable=False)
     first_seen = models.DateTimeField(default=timezone.now, editable=False)
     last_seen = models.DateTimeField(default=timezone.now, editable=False)
+    address = models.CharField(max_length=50, default="", editable=False)
+    banned_until = models.DateTimeField(null=True, editable=False)
+    muted_until = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        permissions = [("ban_visitor", "Can ban visitors"), ("mute_visitor", "Can mute visitors")]
+        indexes = [
+            models.Index(fields=["first_seen"], name="visitor_first_seen"),
+            models.Index(fields=["address"], condition=~models.Q(address=""), name="visitor_address"),
+            models.Index(
+                fields=["banned_until"], condition=models.Q(banned_until__isnull=False), name="visitor_banned"
+            ),
+            models.Index(fields=["muted_until"], condition=models.Q(muted_until__isnull=False), name="visitor_muted"),
+        ]
 
     def __str__(self) -> str:
         return f"Visitor {self.pk}" if self.name is None else str(self.name)
+
+    @property
+    def banned(self) -> bool:
+        """Whether the visitor may not come in now."""
+        return lies_ahead(self.banned_until)
+
+    @property
+    def muted(self) -> bool:
+        """Whether the visitor may not say anything now."""
+        return lies_ahead(self.muted_until)
+
+
+class AddressBan(models.Model):
+    """A network, or one address as the smallest of networks, from which nobody may come in.
+
+    `chat.moderation` is the only writer, `chat.bans` the reader. `network` is as `chat.bans.network_of` writes it.
+    """
+
+    network = models.CharField(max_length=50, unique=True)
+    until = models.DateTimeField(default=FOREVER)
+    reason = models.CharField(max_length=200, blank=True)
+    made = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "banned address"
+        verbose_name_plural = "banned addresses"
+
+    def __str__(self) -> str:
+        return self.network
 
 
 class LoginSessionQuerySet(models.QuerySet["LoginSession"]):
@@ -88,6 +135,9 @@ class Room(models.Model):
     head = models.BigIntegerField(default=0, editable=False)
     deletions = models.BigIntegerField(default=0, editable=False)
 
+    class Meta:
+        permissions = [("announce_room", "Can announce in rooms")]
+
     def __str__(self) -> str:
         return self.slug
 
@@ -122,8 +172,14 @@ class Message(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["room", "seq"], condition=models.Q(deletion__isnull=True), name="message_shown")
+            models.Index(fields=["room", "seq"], condition=models.Q(deletion__isnull=True), name="message_shown"),
+            models.Index(fields=["at"], name="message_at"),
         ]
 
     def __str__(self) -> str:
         return f"{self.room} {self.seq}"
+
+
+def lies_ahead(moment: datetime | None) -> bool:
+    """Return whether `moment` is one, and in the future."""
+    return moment is not None and moment > timezone.now()

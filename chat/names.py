@@ -46,8 +46,8 @@ def display_name(session: SessionBase, user: AbstractBaseUser | AnonymousUser) -
     return str(session["name"]) if is_named(session) else None
 
 
-def assign(session: SessionStore, highest: int = HIGHEST_NAME) -> None:
-    """Give `session` a visitor and a name and save it, unless its row has them by now.
+def assign(session: SessionStore, highest: int = HIGHEST_NAME, address: str = "") -> None:
+    """Give `session` a visitor and a name and save it, unless its row has them by now; `address` is the visitor's.
 
     Requests that come at the same time with the same cookie wait for each other at the row
     and all end with the name that the first one got. A session without a row gets row,
@@ -63,12 +63,12 @@ def assign(session: SessionStore, highest: int = HIGHEST_NAME) -> None:
         if is_named(stored):
             session.update({"visitor": stored["visitor"], "name": stored["name"]})
         else:
-            visitor = new_visitor(highest)
+            visitor = new_visitor(highest, address)
             session.update({"visitor": visitor.pk, "name": visitor.name})
         session.save()
 
 
-def new_visitor(highest: int = HIGHEST_NAME) -> Visitor:
+def new_visitor(highest: int = HIGHEST_NAME, address: str = "") -> Visitor:
     """Return a new visitor under a free number of 0..`highest`, or of a wider range if those are rare.
 
     Must be called in a transaction that also saves the login session. Raises NoFreeNameError.
@@ -78,7 +78,7 @@ def new_visitor(highest: int = HIGHEST_NAME) -> Visitor:
             try:
                 with transaction.atomic():
                     release(number)
-                    return Visitor.objects.create(name=number)
+                    return Visitor.objects.create(name=number, address=address)
             except IntegrityError:
                 continue  # somebody else was faster
         highest *= 10

@@ -22,7 +22,7 @@ The statements are plain SQL: Django's `bulk_create` costs three to five times a
 import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
@@ -35,7 +35,7 @@ from channels_socketio import emitter
 from channels_socketio.log import Item, Position
 from channels_socketio.refusal import Refused
 from chat.events import deletion_item, iso, message_item
-from chat.models import Message, Room
+from chat.models import FOREVER, Message, Room, lies_ahead
 from chat.rooms import namespace_of
 
 LONGEST_TEXT = 2000
@@ -46,7 +46,7 @@ FIND = (
     "SELECT visitor_id, client_id, seq, at FROM wanted CROSS JOIN chat_message "
     "WHERE visitor_id = wanted.visitor AND client_id = wanted.id"
 )
-FIND_VISITORS = "SELECT id FROM chat_visitor WHERE id IN ({})"
+FIND_VISITORS = "SELECT id, banned_until, muted_until FROM chat_visitor WHERE id IN ({})"
 FIND_ROOMS = "SELECT id, slug, head, deletions FROM chat_room WHERE slug IN ({}) ORDER BY id{}"
 INSERT = (
     "INSERT INTO chat_message (room_id, seq, visitor_id, client_id, name, text, at) VALUES (%s, %s, %s, %s, %s, %s, %s)"
@@ -172,11 +172,11 @@ def store(drafts: Sequence[Draft]) -> Committed:
     """Store drafts, all or, with an exception, none."""
     with transaction.atomic():
         outcomes: dict[Any, Receipt | Refused] = dict(find_repeats(drafts))
-        visitors = find_visitors(drafts)
+        refusals = find_refusals(drafts)
         fresh: dict[Any, Draft] = {}
         for draft in drafts:
-            if draft.visitor not in visitors:
-                outcomes.setdefault(draft.key, Refused("no session", "Session unknown or expired."))
+            if draft.visitor in refusals:
+                outcomes.setdefault(draft.key, refusals[draft.visitor])
             elif draft.key not in outcomes:
                 fresh.setdefault(draft.key, draft)
         receipts, news = append(list(fresh.values()))
@@ -222,10 +222,24 @@ def find_rooms(slugs: Collection[str]) -> dict[str, Room]:
     return {slug: Room(pk=pk, slug=slug, head=head, deletions=deletions) for pk, slug, head, deletions in rows}
 
 
-def find_visitors(drafts: Iterable[Draft]) -> set[int | None]:
-    """Return those visitors who are still there; nobody always is."""
+def find_refusals(drafts: Iterable[Draft]) -> dict[int | None, Refused]:
+    """Return, of those visitors who may not say anything, why not: banned, muted, or not there any more."""
     wanted = {draft.visitor for draft in drafts if draft.visitor is not None}
-    return {None, *(pk for (pk,) in select(FIND_VISITORS.format(marks(wanted)), wanted))}
+    rows = select(FIND_VISITORS.format(marks(wanted)), wanted)
+    found = {pk: refusal_of(aware(banned_until), aware(muted_until)) for pk, banned_until, muted_until in rows}
+    refusals: dict[int | None, Refused] = {pk: refusal for pk, refusal in found.items() if refusal is not None}
+    refusals.update(dict.fromkeys(wanted - found.keys(), Refused("no session", "Session unknown or expired.")))
+    return refusals
+
+
+def refusal_of(banned_until: datetime | None, muted_until: datetime | None) -> Refused | None:
+    """Return what a visitor with these hears instead of a receipt, None who may speak."""
+    if lies_ahead(banned_until):
+        return Refused("banned", "Banned.")
+    if muted_until is None or not lies_ahead(muted_until):
+        return None
+    end = "" if muted_until == FOREVER else f" until {muted_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return Refused("muted", f"You are muted{end}.")
 
 
 def find_repeats(drafts: Iterable[Draft]) -> dict[tuple[int, UUID], Receipt]:
@@ -238,8 +252,7 @@ def find_repeats(drafts: Iterable[Draft]) -> dict[tuple[int, UUID], Receipt]:
     found = {}
     for visitor, client_id, seq, at in select(FIND.format(", ".join(["(%s, %s)"] * (len(wanted) // 2))), wanted):
         known = client_id if isinstance(client_id, UUID) else UUID(client_id)
-        moment = at if isinstance(at, datetime) else timezone.make_aware(datetime.fromisoformat(at))
-        found[visitor, known] = Receipt(seq=seq, at=iso(moment), id=str(known))
+        found[visitor, known] = Receipt(seq=seq, at=iso(aware(at)), id=str(known))
     return found
 
 
@@ -262,6 +275,13 @@ def select(statement: str, values: Collection[Any]) -> list[tuple[Any, ...]]:
 def marks(values: Collection[Any]) -> str:
     """Return a placeholder for each value."""
     return ", ".join(["%s"] * len(values))
+
+
+def aware(value: Any) -> Any:
+    """Return a time, or None, as the database gives it as one with a time zone: SQLite has text in UTC."""
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 def plain(client_id: UUID) -> UUID | str:

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from channels_socketio.log import NEWEST
 from chat import health, log
-from chat.middleware import page
+from chat.middleware import is_shut_out, page
 from chat.names import is_named
 from chat.rooms import LOBBY, namespace_of
 
@@ -38,6 +38,8 @@ def messages(request: HttpRequest, slug: str) -> HttpResponse:
         return JsonResponse({"code": 4, "message": "No cookie transmitted."}, status=403)
     if not is_named(request.session):
         return JsonResponse({"code": 4, "message": "Session unknown or expired."}, status=403)
+    if is_shut_out(request):
+        return JsonResponse({"code": 4, "message": "Banned."}, status=403)
     try:
         before = number(request, "before", GREATEST_NUMBER)
         limit = number(request, "limit", MOST_MESSAGES) or NEWEST

@@ -1,0 +1,148 @@
+"""What moderators do: the only writer of bans and silences.
+
+Each function is one transaction (or part of the caller's), may be called again with the same result, and takes effect
+when it commits, on all processes: for messages, new pages and handshakes by what stands in the database, for live
+sockets by news. An address that is banned at one process is let in at another for `chat.bans.SECONDS` at most.
+
+A ban keeps the login session: it is what the visitor is known by when coming back. Who throws the cookie away is
+somebody new, which only a ban of the address prevents.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from functools import partial
+from ipaddress import ip_address, ip_network
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from chat import services
+from chat.bans import ban_list, network_of
+from chat.models import FOREVER, AddressBan, LoginSession, Message, Visitor
+from chat.services import Draft, Receipt
+
+ANNOUNCER = "announcement"  # no guest's name, for it is not all digits
+
+
+def ban(
+    visitors: Collection[int], until: datetime = FOREVER, with_address: bool = False, reason: str = ""
+) -> list[Visitor]:
+    """Let visitors in no more until then, and end their sockets; with their addresses if that is wanted.
+
+    Returns those who are still there. The reason is kept with the addresses.
+    """
+    with transaction.atomic():
+        found = lock(visitors)
+        Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(banned_until=until)
+        end_connections([visitor.pk for visitor in found])
+        if with_address:
+            for network in sorted({visitor.address for visitor in found if visitor.address}):
+                ban_address(network, until, reason)
+    return found
+
+
+def unban(visitors: Collection[int], with_address: bool = False) -> list[Visitor]:
+    """Let visitors in again, and their addresses if that is wanted; returns those who are still there."""
+    with transaction.atomic():
+        found = lock(visitors)
+        Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(banned_until=None)
+        if with_address:
+            unban_addresses({visitor.address for visitor in found})
+    return found
+
+
+def mute(visitors: Collection[int], until: datetime = FOREVER) -> list[Visitor]:
+    """Let visitors say nothing until then; returns those who are still there."""
+    return silence(visitors, until)
+
+
+def unmute(visitors: Collection[int]) -> list[Visitor]:
+    """Let visitors speak again; returns those who are still there."""
+    return silence(visitors, None)
+
+
+def silence(visitors: Collection[int], until: datetime | None) -> list[Visitor]:
+    """Set the end of visitors' silence."""
+    with transaction.atomic():
+        found = lock(visitors)
+        Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(muted_until=until)
+    return found
+
+
+def lock(visitors: Collection[int]) -> list[Visitor]:
+    """Return those visitors who are still there, locked in one order everywhere."""
+    return list(Visitor.objects.filter(pk__in=visitors).order_by("pk").select_for_update())
+
+
+def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> AddressBan:
+    """Let nobody in from an address or network until then, and end the sockets of visitors from there.
+
+    Raises ValueError when it is neither.
+    """
+    network = network_of(network)
+    with transaction.atomic():
+        values = {"until": until, "reason": reason}
+        made, _ = AddressBan.objects.update_or_create(network=network, defaults=values)
+        end_connections(visitors_from(network))
+        transaction.on_commit(ban_list.forget)
+    return made
+
+
+def unban_addresses(networks: Collection[str]) -> int:
+    """Let everybody in again from these networks, written as in `AddressBan`; returns how many were banned."""
+    with transaction.atomic():
+        count, _ = AddressBan.objects.filter(network__in=networks).delete()
+        transaction.on_commit(ban_list.forget)
+    return count
+
+
+def visitors_from(network: str) -> list[int]:
+    """Return the visitors with a live login session who were last seen in a network.
+
+    What a visitor's address is kept as is found by an index; a wider network costs a look at all live login sessions.
+    """
+    live = Visitor.objects.filter(login_session__in=LoginSession.objects.live()).exclude(address="")
+    exact = list(live.filter(address=network).values_list("pk", flat=True))
+    wanted = ip_network(network)
+    if exact or wanted.prefixlen == wanted.max_prefixlen:
+        return exact
+    addresses = live.values_list("pk", "address").iterator()
+    return [pk for pk, address in addresses if ip_address(address.partition("/")[0]) in wanted]
+
+
+def delete_messages(messages: Iterable[Message]) -> int:
+    """Take messages back from every page; returns how many were still there."""
+    with transaction.atomic():
+        # Rooms are locked in the order in which `services` locks them.
+        wanted = sorted({(message.room_id, message.seq, message.room.slug) for message in messages})
+        return sum(services.delete_message(slug, seq) for _, seq, slug in wanted)
+
+
+def end_login_sessions(sessions: "QuerySet[LoginSession]") -> int:
+    """End login sessions one by one, so that each one's sockets hear of it; returns how many were still there."""
+    with transaction.atomic():
+        return sum(bool(session.delete()[0]) for session in sessions.order_by("pk"))
+
+
+def announce(room: str, text: str, announcement: UUID | None = None) -> Receipt | None:
+    """Say something in a room as the site; with the same `announcement` it is said once. Raises Refused.
+
+    Returns None when it was said before.
+    """
+    client_id = announcement or uuid4()
+    with transaction.atomic():
+        services.lock_rooms([room])
+        if Message.objects.filter(visitor=None, client_id=client_id).exists():
+            return None
+        return services.post(Draft(room, ANNOUNCER, text, client_id=client_id))
+
+
+def end_connections(visitors: Collection[int]) -> None:
+    """End the sockets of visitors who are banned, on all processes, once the current transaction commits."""
+    keys = LoginSession.objects.filter(visitor__in=visitors).values_list("session_key", flat=True)
+    transaction.on_commit(partial(end_sockets, list(keys)))
+
+
+def end_sockets(session_keys: Collection[str]) -> None:
+    """End the sockets of these login sessions."""
