@@ -168,7 +168,10 @@ class SocketIOConsumer:
         """
 
     async def gap(self, first: int, last: int) -> None:
-        """Tell a recovered socket, after `welcome`, that the log's entries `first` to `last` are not sent to it."""
+        """Tell a recovered socket, after `welcome`, that the log's entries `first` to `last` are not sent to it.
+
+        With `self.offset` as the last argument a client that recovers once more is not told of them again.
+        """
 
     async def disconnect(self, reason: str) -> None:
         """Clean up after a socket whose `connect` returned; called once, after all its events."""

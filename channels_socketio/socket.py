@@ -205,6 +205,7 @@ class Socket:
         """Have the consumer say what comes before the log."""
         await run(self.consumer.welcome(head))
         if missed is not None:
+            self._began = self._began._replace(seq=missed[1])
             await run(self.consumer.gap(*missed))
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -59,7 +59,7 @@ class ChatConsumer(SocketIOConsumer):
 
     async def gap(self, first: int, last: int) -> None:
         """Tell a visitor who was away for long what the page must fetch by HTTP."""
-        await self.emit("history gap", {"room": self.room, "from": first, "to": last})
+        await self.emit("history gap", {"room": self.room, "from": first, "to": last}, self.offset)
 
     @on("send chat")
     async def send_chat(self, message: SendChat) -> "asyncio.Future[Receipt]":

@@ -40,7 +40,7 @@ class Reader(SocketIOConsumer):
         await self.emit("welcome", head, self.recovered, self.offset)
 
     async def gap(self, first: int, last: int) -> None:
-        await self.emit("gap", first, last, None)
+        await self.emit("gap", first, last, self.offset)
 
     async def disconnect(self, reason: str) -> None:
         self.notes.append(("disconnect", self.id, reason))
@@ -160,7 +160,21 @@ async def test_who_missed_too_much_is_told_of_the_gap(connect: Connect) -> None:
     ledger.delete(1)
     client = await connect(application)
     await client.join("/", {"pid": answer["pid"], "offset": "0.0./"})
-    assert await events(client, 3) == [["welcome", 3, True, "0.0./"], ["gap", 1, 3, None], ["deleted", 1, "3.1./"]]
+    assert await events(client, 3) == [["welcome", 3, True, "0.0./"], ["gap", 1, 3, "3.0./"], ["deleted", 1, "3.1./"]]
+    await nothing_more(client)
+
+
+async def test_who_was_told_of_a_gap_is_not_told_again(connect: Connect) -> None:
+    application, _, _ = reader(RECOVERY_LIMIT=2)
+    first = await connect(application)
+    answer = await first.join("/")
+    client = await connect(application)
+    await client.join("/", {"pid": answer["pid"], "offset": "0.0./"})
+    _, (gap, *_, offset) = await events(client, 2)
+    assert (gap, offset) == ("gap", "3.0./")
+    client = await connect(application)
+    await client.join("/", {"pid": answer["pid"], "offset": offset})
+    assert await events(client, 1) == [["welcome", 3, True, "3.0./"]]
     await nothing_more(client)
 
 
