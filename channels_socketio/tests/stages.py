@@ -1,10 +1,9 @@
-"""Processes that serve `stage.py`, a network that fails, and official clients that come back through it."""
+"""Processes that serve `stage.py`, and official clients that come back."""
 
 import asyncio
 import json
 import urllib.request
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,58 +46,6 @@ class Stage:
     def errors(self) -> list[str]:
         """Return the lines of the log that speak of errors."""
         return [line for line in self.process.output().splitlines() if "Traceback" in line or "ERROR" in line]
-
-
-class Proxy:
-    """A TCP link to `target`, a port, that may be cut, or swallow everything. Use as a context manager."""
-
-    def __init__(self, target: int) -> None:
-        self.target = target
-        self.port = 0
-        self.open = True
-        self._links: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
-        self._deaf: set[asyncio.StreamWriter] = set()
-
-    async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *details: object) -> None:
-        self._server.close()
-        self.cut()
-
-    def cut(self) -> None:
-        """End all links."""
-        for link in self._links:
-            for writer in link:
-                writer.transport.abort()
-        self._links.clear()
-
-    def swallow(self) -> None:
-        """Let nothing more through the links that there are: neither side notices."""
-        self._deaf.update(writer for link in self._links for writer in link)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.open:
-            writer.transport.abort()
-            return
-        try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._links.append((writer, far_writer))
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(65_536):
-                if writer not in self._deaf:
-                    writer.write(data)
-                    await writer.drain()
-        if writer not in self._deaf:
-            writer.close()
 
 
 class OfficialClient:

@@ -12,7 +12,8 @@ import pytest
 from channels_socketio.tests.ledger import Ledger
 from channels_socketio.tests.party import eventually
 from channels_socketio.tests.processes import Redis
-from channels_socketio.tests.stages import OfficialClient, Proxy, Stage
+from channels_socketio.tests.proxy import Proxy
+from channels_socketio.tests.stages import OfficialClient, Stage
 from channels_socketio.tests.wire import Dial, WireClient
 
 TRANSPORTS = pytest.mark.parametrize("transport", ["websocket", "polling"])
