@@ -37,6 +37,23 @@ logger = logging.getLogger(__name__)
 class Connection:
     """One live client of this process."""
 
+    __slots__ = (
+        "_backlog",
+        "_budget",
+        "_probe_at",
+        "_unconfirmed",
+        "_unconfirmed_at_ping",
+        "close_reason",
+        "engine",
+        "protocol",
+        "runtime",
+        "scope",
+        "server",
+        "sockets",
+        "transport",
+        "watched_until",
+    )
+
     def __init__(
         self,
         server: "SocketIOServer",

@@ -16,10 +16,11 @@ class FrameStream(Protocol):
     def write_frames(self, frames: bytes) -> None:
         """Write whole, unmasked frames; nothing happens once the connection is closing."""
 
-    def hand_over(self, take: Callable[[Any], None]) -> None:
+    def hand_over(self, take: Callable[[Any], None]) -> Callable[[bytes], None]:
         """Give each further ASGI event of `receive` to `take`, the disconnect last.
 
-        For an application that accepted the WebSocket and returns: that closes nothing any more.
+        For an application that accepted the WebSocket and returns: that closes nothing any more. Returns a shorter way
+        than `write_frames`, to be used until the disconnect or `close_frames`.
         """
 
     def pause(self) -> None:

@@ -175,7 +175,7 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         if self.handshake_complete and not self.close_sent and not self.disconnected:
             self.transport.write(frames)
 
-    def hand_over(self, take: Callable[[Any], None]) -> None:
+    def hand_over(self, take: Callable[[Any], None]) -> Callable[[bytes], None]:
         """See FrameStream."""
         waiting, self.queue = self.queue, Taker(take)  # type: ignore[assignment]  # all that uvicorn puts there goes on
         self.handed_over = True
@@ -186,6 +186,7 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         self.read_paused = True  # or uvicorn would stop reading until somebody calls its `receive`
         while not waiting.empty():
             take(waiting.get_nowait())
+        return self.transport.write
 
     def pause(self) -> None:
         """See FrameStream."""

@@ -45,16 +45,34 @@ with suppress(ImportError):
 class WebSocketTransport(AsyncConsumer):
     """Serves one WebSocket of `server`. Expects `AuthMiddlewareStack` above it."""
 
+    # Slots, as in Connection, because a delivery reads some of them for every client, mostly from cold memory.
+    __slots__ = (
+        "_closed",
+        "_framing",
+        "_held",
+        "_plain",
+        "_put",
+        "_resumed",
+        "_stream",
+        "_waiting",
+        "_writer",
+        "base_send",
+        "connection",
+        "receive",
+        "scope",
+        "server",
+    )
     upgrades = ()
-    scope: Any
-    base_send: Any
 
     def __init__(self, server: "SocketIOServer") -> None:
         self.server = server
         self.connection: Connection
+        self.scope: Any
+        self.base_send: Any
         self._framing: Framing
         self._plain = True
         self._stream: FrameStream | None = None
+        self._put: Callable[[bytes], None] | None = None
         self._waiting: deque[dict[str, Any]] | None = None
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
@@ -88,13 +106,11 @@ class WebSocketTransport(AsyncConsumer):
 
     def send_parcel(self, parcel: Parcel) -> None:
         """Send each packet as a frame: all at once where the server takes ready frames."""
-        if self._stream is None:
+        if self._put is None:
             for event in parcel.events if self._plain else map(send_event, self._encode(parcel)):
                 self._send(event)
         elif not self._closed:
-            self._stream.write_frames(
-                parcel.frames if self._plain else b"".join(map(websocket_frame, self._encode(parcel)))
-            )
+            self._put(parcel.frames if self._plain else b"".join(map(websocket_frame, self._encode(parcel))))
 
     def close(self, reason: Reason) -> None:
         """Close the WebSocket, behind what was sent before."""
@@ -171,6 +187,8 @@ class WebSocketTransport(AsyncConsumer):
         self._plain = type(self._framing) is Framing and not self._framing.base64
         extensions: dict[str, Any] = self.scope.get("extensions") or {}
         self._stream = extensions.get(FRAMES_EXTENSION)
+        if self._stream is not None:
+            self._put = self._stream.write_frames
 
     async def _accept(self) -> None:
         await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
@@ -178,7 +196,7 @@ class WebSocketTransport(AsyncConsumer):
     async def _serve(self) -> None:
         if self._stream is not None:
             del self.scope, self.receive, self.base_send
-            self._stream.hand_over(self._take)
+            self._put = self._stream.hand_over(self._take)
             return
         try:
             while not self._closed:
