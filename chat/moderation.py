@@ -15,7 +15,7 @@ from ipaddress import ip_address, ip_network
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.utils import timezone
 
 from chat import services
 from chat.bans import ban_list, network_of
@@ -102,27 +102,27 @@ def visitors_from(network: str) -> list[int]:
 
     What a visitor's address is kept as is found by an index; a wider network costs a look at all live login sessions.
     """
-    live = Visitor.objects.filter(login_session__in=LoginSession.objects.live()).exclude(address="")
+    live = Visitor.objects.filter(login_session__expire_date__gt=timezone.now())
     exact = list(live.filter(address=network).values_list("pk", flat=True))
     wanted = ip_network(network)
     if exact or wanted.prefixlen == wanted.max_prefixlen:
         return exact
-    addresses = live.values_list("pk", "address").iterator()
+    addresses = live.exclude(address="").values_list("pk", "address").iterator()
     return [pk for pk, address in addresses if ip_address(address.partition("/")[0]) in wanted]
 
 
-def delete_messages(messages: Iterable[Message]) -> int:
-    """Take messages back from every page; returns how many were still there."""
+def delete_messages(messages: Iterable[Message]) -> list[Message]:
+    """Take messages back from every page; returns those that were still there. Each is read with its room."""
     with transaction.atomic():
         # Rooms are locked in the order in which `services` locks them.
-        wanted = sorted({(message.room_id, message.seq, message.room.slug) for message in messages})
-        return sum(services.delete_message(slug, seq) for _, seq, slug in wanted)
+        ordered = sorted(messages, key=lambda message: (message.room_id, message.seq))
+        return [message for message in ordered if services.delete_message(message.room.slug, message.seq)]
 
 
-def end_login_sessions(sessions: "QuerySet[LoginSession]") -> int:
+def end_login_sessions(sessions: Iterable[LoginSession]) -> int:
     """End login sessions one by one, so that each one's sockets hear of it; returns how many were still there."""
     with transaction.atomic():
-        return sum(bool(session.delete()[0]) for session in sessions.order_by("pk"))
+        return sum(bool(session.delete()[0]) for session in sessions)
 
 
 def announce(room: str, text: str, announcement: UUID | None = None) -> Receipt | None:

@@ -1,0 +1,5 @@
+"""Django's admin as the console of a live chat: who is here, what is said, and the means to moderate it."""
+
+from chat.admin import addresses, messages, rooms, sessions, visitors
+
+__all__ = ["addresses", "messages", "rooms", "sessions", "visitors"]

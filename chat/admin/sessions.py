@@ -1,0 +1,155 @@
+"""Login sessions: who may come in now, and the means to end it. The session key is shown to nobody."""
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.admin.models import DELETION
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
+
+from chat import moderation
+from chat.admin.confirming import ReasonForm, confirm
+from chat.admin.lists import ReadOnlyAdmin, begins_with, link_to, whole_number
+from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, standing_of
+from chat.models import LoginSession, LoginSessionQuerySet, Visitor
+
+SECRET = re.compile("token|secret|password|hash|key", re.IGNORECASE)
+
+
+class LiveFilter(admin.SimpleListFilter):
+    """Whether a login session still lets somebody in."""
+
+    title = gettext_lazy("life")
+    parameter_name = "life"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the choices."""
+        return [("live", gettext_lazy("live")), ("expired", gettext_lazy("expired"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the login sessions of the choice."""
+        sessions = cast(LoginSessionQuerySet, queryset)
+        match self.value():
+            case "live":
+                return sessions.live()
+            case "expired":
+                return sessions.expired()
+        return sessions
+
+
+@admin.register(LoginSession)
+class LoginSessionAdmin(ModeratesVisitors, ReadOnlyAdmin):
+    """The login sessions, those first that were renewed last."""
+
+    list_display = ("id", "name", "user", "first_seen", "last_seen", "expire_date", "live", "standing")
+    list_select_related = ("visitor", "user")
+    list_filter = (LiveFilter,)
+    date_hierarchy = "expire_date"
+    search_fields = ("visitor__name",)
+    search_help_text = gettext_lazy("A guest's number, or the beginning of a username")
+    ordering = ("-expire_date", "-id")
+    actions = ("end_sessions", "ban", "unban", "mute", "unmute")
+    fieldsets = (
+        (None, {"fields": ("of_visitor", "of_user", "first_seen", "last_seen", "expire_date", "live")}),
+        (gettext_lazy("Moderation"), {"fields": ("standing",)}),
+        (gettext_lazy("Said lately"), {"fields": ("rooms", "said")}),
+        (gettext_lazy("Data"), {"fields": ("fingerprint", "data")}),
+    )
+
+    def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Find by the number that the visitor holds, or by the user."""
+        if (name := whole_number(term)) is not None:
+            return queryset.filter(visitor__name=name)
+        return queryset.filter(begins_with("user__username", term))
+
+    def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
+        """Return the visitors behind login sessions."""
+        return Visitor.objects.filter(login_session__in=chosen.order_by())
+
+    @admin.display()
+    def name(self, session: LoginSession) -> int | None:
+        """Return the number that the visitor holds."""
+        return session.visitor.name if session.visitor else None
+
+    @admin.display(description=gettext_lazy("visitor"))
+    def of_visitor(self, session: LoginSession) -> str:
+        """Return a link to the visitor."""
+        return link_to(session.visitor)
+
+    @admin.display(description=gettext_lazy("user"))
+    def of_user(self, session: LoginSession) -> str:
+        """Return a link to the Django user, if any."""
+        return link_to(session.user)
+
+    @admin.display()
+    def first_seen(self, session: LoginSession) -> datetime | None:
+        """Return when the visitor came first."""
+        return session.visitor.first_seen if session.visitor else None
+
+    @admin.display()
+    def last_seen(self, session: LoginSession) -> datetime | None:
+        """Return when the visitor was here last."""
+        return session.visitor.last_seen if session.visitor else None
+
+    @admin.display(boolean=True)
+    def live(self, session: LoginSession) -> bool:
+        """Return whether it still lets somebody in."""
+        return session.live
+
+    @admin.display()
+    def standing(self, session: LoginSession) -> str:
+        """Return whether the visitor is banned or muted, and until when."""
+        return standing_of(session.visitor)
+
+    @admin.display()
+    def rooms(self, session: LoginSession) -> str:
+        """Return links to the rooms in which the visitor spoke lately."""
+        return rooms_of(session.visitor)
+
+    @admin.display(description=gettext_lazy("messages"))
+    def said(self, session: LoginSession) -> str:
+        """Return what the visitor said last."""
+        return said_by(session.visitor)
+
+    @admin.display(description=gettext_lazy("key's fingerprint"))
+    def fingerprint(self, session: LoginSession) -> str:
+        """Return a hash that tells login sessions apart, as in the log, and opens none."""
+        return fingerprint(session.session_key)
+
+    @admin.display()
+    def data(self, session: LoginSession) -> SafeString:
+        """Return the session's data as JSON, without its secrets."""
+        text = json.dumps(without_secrets(session.get_decoded()), indent=2, sort_keys=True, default=str)
+        return format_html("<pre>{}</pre>", text)
+
+    @admin.action(permissions=["delete"], description=gettext_lazy("End sessions"))
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[LoginSession]) -> HttpResponse | None:
+        """End login sessions, and the sockets that live by them."""
+
+        def end(sessions: Any, data: dict[str, Any]) -> tuple[Any, str]:
+            recorded = [LoginSession(pk=session.pk) for session in sessions]  # deleting takes the primary key away
+            moderation.end_login_sessions(sessions)
+            return recorded, gettext("Ended.")
+
+        return confirm(self, request, queryset, DELETION, ReasonForm, end)
+
+
+def fingerprint(session_key: str) -> str:
+    """Return the first digits of the key's hash."""
+    return hashlib.sha256(session_key.encode()).hexdigest()[:12]
+
+
+def without_secrets(data: Any) -> Any:
+    """Return a copy of `data` in which the values of keys that name a secret are masked."""
+    if isinstance(data, dict):
+        return {key: "***" if SECRET.search(str(key)) else without_secrets(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [without_secrets(value) for value in data]
+    return data
