@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from channels_socketio.log import NEWEST
 from chat import health, log
 from chat.middleware import is_shut_out, page
-from chat.names import is_named
+from chat.names import display_name, is_named
 from chat.rooms import LOBBY, namespace_of
 
 GREATEST_NUMBER = 2**63 - 1
@@ -24,7 +24,14 @@ MOST_MESSAGES = 100  # in one answer
 @cache_control(no_store=True)
 def room(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the page of one room."""
-    return render(request, "chat/room.html", {"room": "" if slug == LOBBY else slug, "namespace": namespace_of(slug)})
+    context = {
+        "room": "" if slug == LOBBY else slug,
+        "slug": slug,
+        "namespace": namespace_of(slug),
+        "visitor": request.session.get("visitor", ""),
+        "name": display_name(request.session, request.user) or "",
+    }
+    return render(request, "chat/room.html", context)
 
 
 @require_safe

@@ -3,19 +3,43 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from channels_socketio.tests.processes import require
+from channels_socketio.tests.processes import Site, require
 
 if importlib.util.find_spec("playwright") is None and os.environ.get("CI") != "true":
     pytest.skip("needs Playwright; script/test installs it", allow_module_level=True)
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Route,
+    WebSocketRoute,
+    expect,
+    sync_playwright,
+)
 
-__all__ = ["PLAIN_HOST", "Browser", "Locator", "Visitor", "chromium", "expect"]
+__all__ = [
+    "PLAIN_HOST",
+    "Browser",
+    "Come",
+    "Locator",
+    "Route",
+    "Visitor",
+    "WebSocketRoute",
+    "chromium",
+    "expect",
+    "expect_state",
+    "visitors",
+]
 
 # A name for this machine that is not "localhost", so that http is no secure context.
 PLAIN_HOST = "chat.test"
@@ -103,3 +127,29 @@ class Visitor:
     def _dismiss(self, dialog: Dialog) -> None:
         self.complaints.append(f"dialog: {dialog.message}")
         dialog.dismiss()
+
+
+Come = Callable[..., Visitor]
+
+
+def visitors(browser: Browser, name: str) -> Iterator[Come]:
+    """Let new visitors, with cookies of their own, come to the room of the test `name`, unless told otherwise.
+
+    The body of a fixture: afterwards all leave.
+    """
+    contexts = []
+    own_room = f"/rooms/test-{zlib.crc32(name.encode())}/"
+
+    def new_visitor(site: Site, path: str = own_room, url: str = "", **options: Any) -> Visitor:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        return Visitor(context.new_page(), url or site.url).visit(path)
+
+    yield new_visitor
+    for context in contexts:
+        context.close()
+
+
+def expect_state(message: Locator, state: str) -> None:
+    """Wait until the message says what has become of it: Sending…, Sent or Not sent."""
+    expect(message.locator(".state")).to_have_text(state)

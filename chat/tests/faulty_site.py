@@ -2,6 +2,7 @@
 
 `after commit`: the process kills itself as soon as the message is on disk, before anybody is told.
 `after ack`: the sender has the answer, but nobody else hears of the message.
+`unavailable`: the database takes the message only at the third time.
 
 Only messages whose text is the fault's name meet it.
 """
@@ -16,6 +17,8 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
 django.setup()
 
+from django.db import DatabaseError  # noqa: E402  (after the setup, as all below)
+
 from chat import services, writer  # noqa: E402  (after the setup, as all below)
 from chat.services import Committed, Draft, News  # noqa: E402
 from chat.writer import Writer  # noqa: E402
@@ -24,10 +27,13 @@ from chatproject.asgi import application  # noqa: E402
 __all__ = ["application"]
 
 FAULT = os.environ["FAULT"]
+failures = iter([True, True])
 
 
 def commit(drafts: Sequence[Draft]) -> Committed:
-    """Store, and die."""
+    """Fail, or store and die."""
+    if FAULT == "unavailable" and any(draft.text == FAULT for draft in drafts) and next(failures, False):
+        raise DatabaseError("asked for")
     committed = services.commit(drafts)
     if FAULT == "after commit" and any(draft.text == FAULT for draft in drafts):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,20 +4,26 @@
 
 {
   const CLOSE = { method: 'POST', body: '1' }; // Engine.IO's packet of this name
+  const ASK_AGAIN_MS = 3000;
   const root = document.getElementById('chat');
   const element = (id) => document.getElementById(id);
-  const unanswered = new Set(); // ids of messages
-  let ownName = null;
+  let { visitor, name: ownName } = root.dataset;
+  let greeted = false; // on this connection
 
-  const composer = new Composer(element('composer'), hold);
-  const log = new MessageLog(root, { again: send, edit: (text) => composer.edit(text) });
-  const socket = io(root.dataset.namespace);
+  const composer = new Composer(element('composer'), say);
+  const log = new MessageLog(root, { again, edit, discard });
+  const history = new MessageHistory(log, new Edge(root), root.dataset.history, claim);
+  const outbox = new Outbox(root.dataset.room, visitor, showEntry);
+  const socket = io(root.dataset.namespace, { autoConnect: false });
+  const sender = new Sender(socket, outbox, settle);
 
-  socket.on('connect', () => showState('connected'));
+  socket.on('connect', handleConnect);
   socket.on('disconnect', handleDisconnect);
   socket.on('connect_error', handleConnectError);
-  socket.on('welcome', ({ name }) => showName(String(name)));
-  socket.on('new chat', (message) => log.receive(message, String(message.name) === ownName));
+  socket.on('welcome', handleWelcome);
+  socket.on('new chat', (message) => history.receive(message));
+  socket.on('chat deleted', ({ seq }) => history.remove(seq));
+  socket.on('history gap', ({ from, to }) => history.miss(from, to));
   socket.on('chat error', ({ message }) => showNotice(message));
   socket.on('session ended', ({ message }) => refuse(message));
 
@@ -25,26 +31,105 @@
   element('rooms').addEventListener('submit', goToRoom);
   // On a phone the focus would open the keyboard over the messages.
   if (matchMedia('(hover: hover)').matches) composer.input.focus();
+  for (const entry of outbox.list()) log.hold(entry);
+  socket.connect();
 
-  function hold(text) {
-    const id = newId();
-    log.hold(id, text);
-    send(id, text);
+  /** Returns whether the outbox has room for it. */
+  function say(text) {
+    const entry = outbox.add(text);
+    showNotice(entry ? '' : element('composer').dataset.full);
+    if (!entry) return false;
+    log.hold(entry);
+    log.goToEnd();
+    sender.run();
+    return true;
   }
 
-  function send(id, text) {
-    showNotice('');
-    unanswered.add(id);
-    socket.emit('send chat', { msg: text, id }, (answer) => {
-      unanswered.delete(id);
-      if (answer?.ok) log.settle(id, answer);
-      else log.fail(id, answer?.message);
-    });
+  function again(id) {
+    outbox.refuse(id, undefined);
+    log.hold(outbox.entries.get(id));
+    composer.input.focus();
+    sender.run();
   }
 
-  // All that waits has left the page: what is written from now on waits in the socket, for the next connection.
+  function edit(id, text) {
+    discard(id);
+    composer.edit(text);
+  }
+
+  function discard(id) {
+    outbox.remove(id);
+    log.forget(id);
+    composer.input.focus();
+  }
+
+  /** Show what another tab has done. */
+  function showEntry(id) {
+    const entry = outbox.entries.get(id);
+    if (!entry) return log.forget(id);
+    log.hold(entry);
+    if (outbox.elsewhere.has(id)) sender.stepInFor(id);
+  }
+
+  function settle(id, answer) {
+    if (answer.ok) {
+      outbox.remove(id);
+      history.settle(id, answer);
+    } else if (outbox.entries.has(id)) {
+      outbox.refuse(id, answer.message);
+      log.hold(outbox.entries.get(id));
+    }
+  }
+
+  /** Returns whether a message is one's own; then it waits no more. */
+  function claim({ id, name }) {
+    const waited = outbox.entries.has(id);
+    outbox.remove(id);
+    return waited || String(name) === ownName;
+  }
+
+  function handleConnect() {
+    greeted = false;
+    showState('connected');
+  }
+
+  async function handleWelcome({ name, head }) {
+    const known = String(name) === ownName;
+    showName(String(name));
+    if (!greeted) history.welcome(head, socket.recovered);
+    greeted = true;
+    if (!known) {
+      sender.stop();
+      await identify();
+    }
+    if (socket.connected && greeted) sender.start();
+  }
+
+  /** Under another name the visitor may be another one, who must not send what is not theirs: only a page tells. */
+  async function identify() {
+    let found;
+    while (!(found = await visitorOfServer()) && socket.connected) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    }
+    if (!found || found === visitor) return;
+    visitor = found;
+    for (const { id } of outbox.list()) log.forget(id);
+    outbox.open(visitor);
+    for (const entry of outbox.list()) log.hold(entry);
+  }
+
+  async function visitorOfServer() {
+    try {
+      const response = await fetch(location.pathname);
+      const page = new DOMParser().parseFromString(await response.text(), 'text/html');
+      return page.getElementById('chat').dataset.visitor;
+    } catch {
+      return null;
+    }
+  }
+
   function handleDisconnect() {
-    giveUp();
+    sender.stop();
     if (element('status').dataset.state === 'refused') return;
     if (socket.active) showState('offline');
     else refuse();
@@ -57,11 +142,6 @@
     if (refusal && !socket.connected) refuse(refusal);
   }
 
-  function giveUp() {
-    for (const id of unanswered) log.fail(id, element('composer').dataset.lost);
-    unanswered.clear();
-  }
-
   /** Show that the server wants no more of this page, and why; only a reload gets a new login session. */
   function refuse(message) {
     if (element('status').dataset.state === 'refused') return;
@@ -70,7 +150,9 @@
     showState('refused');
     showName('');
     composer.close();
-    giveUp();
+    sender.stop();
+    const { lost } = element('composer').dataset;
+    for (const entry of outbox.list()) log.hold({ ...entry, refusal: entry.refusal ?? lost });
     socket.disconnect();
   }
 
@@ -119,15 +201,5 @@
       // There is no server, or something else in its place: only time helps.
     }
     return null;
-  }
-
-  /** A version 4 UUID; crypto.randomUUID is there in secure contexts only, which plain http elsewhere is not. */
-  function newId() {
-    if (crypto.randomUUID) return crypto.randomUUID();
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    bytes[6] = (bytes[6] & 0x0f) | 0x40;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
   }
 }

@@ -5,7 +5,7 @@
 const NEAR_LIMIT = 200;
 
 class Composer {
-  /** `send(text)` gets trimmed text of 1 to `data-limit` characters. */
+  /** `send(text)` gets trimmed text of 1 to `data-limit` characters and returns whether it has taken it. */
   constructor(form, send) {
     this.form = form;
     this.send = send;
@@ -32,10 +32,9 @@ class Composer {
     event.preventDefault();
     const text = this.input.value.trim();
     this.input.focus();
-    if (!text || this.left() < 0) return;
+    if (!text || this.left() < 0 || !this.send(text)) return;
     this.input.value = '';
     this.count();
-    this.send(text);
   }
 
   handleKey(event) {

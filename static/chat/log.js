@@ -1,25 +1,23 @@
 'use strict';
 
-/* The list of messages: order, grouping, scrolling. It knows nothing of the socket.
+/* The list of messages: order, scrolling, and what a screen reader says. It knows nothing of the socket.
 
-   A message is `pending` (no answer yet), `failed` (refused or lost) or `sent` (the server has it). Sent ones
-   stand in the server's order, by `seq` or, without it, as they came; the others stand below them, because nobody
-   knows their place yet. Text reaches the page through textContent only. */
+   Sent messages stand in the server's order, by `seq`; the others below them, as they were written, because nobody
+   knows their place yet. */
 
 const KEPT = 500; // older messages leave the page, so that a tab left open for weeks stays quick
-const SAME_BREATH = 5 * 60_000; // ms between messages of one person that are shown as one group
+const KEPT_READING = 2000; // who reads older ones has more of them
 const NEAR_END = 40; // px
-const HUES = 8; // the stylesheet has as many
+const QUIET_MS = 500; // that a screen reader has to look past what was put in
 
 class MessageLog {
-  /** `actions.again(id, text)` and `actions.edit(text)` are what a person may do about a failed message. */
   constructor(root, actions) {
-    this.actions = actions;
     this.scroller = root.querySelector('.scroller');
     this.list = root.querySelector('#messages');
     this.jump = root.querySelector('#jump');
-    this.messageTemplate = root.querySelector('#message').content;
-    this.failureTemplate = root.querySelector('#failure').content;
+    this.lines = new Lines(root, this.list.dataset, actions);
+    this.sent = new Map(); // lines by number
+    this.unsent = new Map(); // lines by id
     this.following = true;
     this.top = 0;
     this.scroller.addEventListener('scroll', () => this.handleScroll(), { passive: true });
@@ -27,112 +25,145 @@ class MessageLog {
     new ResizeObserver(() => this.follow()).observe(this.scroller);
   }
 
-  /** Show a message that the server sent; one that is there already is not shown twice. */
-  receive({ name, text, seq, at, id }, own) {
-    const known = (own && this.find('id', id)) || this.find('seq', seq);
-    if (known) {
-      this.markSent(known, { seq, at });
+  /** The number of the oldest message shown, null when there is none. */
+  get first() {
+    const seq = this.list.firstElementChild?.dataset.seq;
+    return seq === undefined ? null : Number(seq);
+  }
+
+  get full() {
+    return this.list.childElementCount >= KEPT_READING;
+  }
+
+  numbers() {
+    return [...this.sent.keys()];
+  }
+
+  /** Show a message that the server sent; one that is there already is not shown twice. `quiet`: it is not news. */
+  receive({ name, text, seq, at, id }, own, quiet) {
+    if (quiet) this.hush();
+    if (this.sent.has(seq)) {
+      this.forget(id);
       return;
     }
-    const item = this.create(name, text, own);
-    if (own && id) item.dataset.id = id;
-    this.markSent(item, { seq, at });
-    if (!own && !this.following) this.jump.hidden = false;
+    const line = this.unsent.get(id) ?? this.lines.create(name, text, own);
+    if (own) line.dataset.id = id;
+    else if (!quiet) line.classList.add('fresh');
+    this.markSent(line, { seq, at });
+    if (!own && !quiet && !this.following) this.jump.hidden = false;
   }
 
-  /** Show a message of one's own that is on its way to the server. */
-  hold(id, text) {
-    const item = this.create('', text, true);
-    item.dataset.id = id;
-    this.setTime(item, new Date());
-    this.setState(item, 'pending');
-    this.place(item);
-    this.goToEnd();
-  }
-
-  /** The server has the message `id`. */
-  settle(id, facts) {
-    const item = this.find('id', id);
-    if (item) this.markSent(item, facts);
-  }
-
-  /** The message `id` was refused, or its fate is unknown. */
-  fail(id, why) {
-    const item = this.find('id', id);
-    if (item?.dataset.state !== 'pending') return;
-    this.setState(item, 'failed');
-    item.querySelector('.bubble').append(this.createFailure(item, why));
+  /** Show a message of one's own that waits for the server; `refusal` says why it will not have it. */
+  hold({ id, text, at, refusal }) {
+    let line = this.unsent.get(id);
+    if (!line) {
+      line = this.lines.create('', text, true);
+      line.dataset.id = id;
+      line.classList.add('fresh');
+      this.lines.setTime(line, new Date(at));
+      this.unsent.set(id, line);
+      this.place(line);
+    }
+    this.lines.setState(line, refusal === undefined ? 'pending' : 'failed');
+    if (refusal !== undefined) this.lines.explain(line, refusal);
     this.follow();
   }
 
-  markSent(item, { seq, at }) {
-    if (seq !== undefined) item.dataset.seq = seq;
-    if (at) this.setTime(item, new Date(at));
-    this.setState(item, 'sent');
-    this.place(item);
+  /** The server has the message `id`. */
+  settle(id, { seq, at }) {
+    const line = this.unsent.get(id);
+    if (!line) return;
+    if (this.sent.has(seq)) this.forget(id);
+    else this.markSent(line, { seq, at });
+  }
+
+  /** The message `id`, which has no number, is no longer to be shown. */
+  forget(id) {
+    const line = this.unsent.get(id);
+    this.unsent.delete(id);
+    this.take(line);
+  }
+
+  remove(seq) {
+    const line = this.sent.get(seq);
+    this.sent.delete(seq);
+    this.take(line);
+  }
+
+  dropBefore(seq) {
+    this.steady(() => this.numbers().forEach((number) => number < seq && this.remove(number)));
+  }
+
+  clear() {
+    this.dropBefore(Infinity);
+  }
+
+  markSent(line, { seq, at }) {
+    this.unsent.delete(line.dataset.id);
+    this.sent.set(seq, line);
+    line.dataset.seq = seq;
+    this.lines.setTime(line, new Date(at));
+    this.lines.setState(line, 'sent');
+    this.place(line);
     this.drop();
     this.follow();
   }
 
-  create(name, text, own) {
-    const item = this.messageTemplate.cloneNode(true).firstElementChild;
-    item.classList.toggle('own', own);
-    item.dataset.name = own ? '' : name;
-    item.dataset.hue = hueOf(name);
-    item.querySelector('.by').textContent = own ? this.list.dataset.you : name;
-    item.querySelector('.text').textContent = text;
-    return item;
+  /** Take a line away; whoever reads, or has the focus in it, stays where they are. */
+  take(line) {
+    if (!line) return;
+    const below = line.nextElementSibling;
+    if (line.contains(document.activeElement)) this.scroller.focus({ preventScroll: true });
+    this.steady(() => line.remove());
+    group(below);
   }
 
-  createFailure(item, why) {
-    const failure = this.failureTemplate.cloneNode(true).firstElementChild;
-    const text = item.querySelector('.text').textContent;
-    failure.querySelector('.why').textContent = why;
-    failure.querySelector('.again').addEventListener('click', () => {
-      this.setState(item, 'pending');
-      this.actions.again(item.dataset.id, text);
-    });
-    failure.querySelector('.edit').addEventListener('click', () => {
-      const below = item.nextElementSibling;
-      item.remove();
-      group(below);
-      this.actions.edit(text);
-    });
-    return failure;
-  }
-
-  setState(item, state) {
-    item.dataset.state = state;
-    item.querySelector('.failure')?.remove();
-    if (item.classList.contains('own')) item.querySelector('.state').textContent = this.list.dataset[state];
-  }
-
-  setTime(item, date) {
-    const time = item.querySelector('time');
-    time.dateTime = date.toISOString();
-    time.textContent = shownTime(date);
-    time.title = date.toLocaleString();
-  }
-
-  find(key, value) {
-    return value === undefined || value === null
-      ? null
-      : this.list.querySelector(`[data-${key}="${CSS.escape(String(value))}"]`);
-  }
-
-  place(item) {
-    let previous = this.list.lastElementChild;
-    while (previous && (previous === item || belongsBelow(previous, item))) previous = previous.previousElementSibling;
-    const next = previous ? previous.nextElementSibling : this.list.firstElementChild;
-    const below = item.nextElementSibling;
+  place(line) {
+    const next = this.successor(line);
+    const below = line.nextElementSibling;
     // Moving what is in place already would make a screen reader say it again.
-    if (next !== item) this.list.insertBefore(item, next);
-    for (const changed of [item, item.nextElementSibling, below]) group(changed);
+    if (next !== line) this.list.insertBefore(line, next);
+    for (const changed of [line, line.nextElementSibling, below]) group(changed);
+  }
+
+  /** The line before which this one belongs; itself when it is there. */
+  successor(line) {
+    const seq = Number(line.dataset.seq ?? Infinity);
+    if (seq < this.first) return this.list.firstElementChild;
+    let previous = this.list.lastElementChild;
+    while (previous && (previous === line || Number(previous.dataset.seq ?? Infinity) > seq)) {
+      previous = previous.previousElementSibling;
+    }
+    return previous ? previous.nextElementSibling : this.list.firstElementChild;
   }
 
   drop() {
-    while (this.following && this.list.childElementCount > KEPT) this.list.firstElementChild.remove();
-    group(this.list.firstElementChild);
+    const most = this.following ? KEPT : KEPT_READING;
+    while (this.list.childElementCount > most && this.first !== null) this.remove(this.first);
+  }
+
+  /** Change what is shown under the eyes of who reads: the line on top stays where it is. */
+  steady(change) {
+    if (this.following || this.steadied) return change();
+    const { top } = this.scroller.getBoundingClientRect();
+    const anchor = [...this.list.children].find((line) => line.getBoundingClientRect().bottom > top);
+    const before = anchor?.getBoundingClientRect().top;
+    this.steadied = true;
+    change();
+    this.steadied = false;
+    if (anchor?.isConnected) this.scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+    this.top = this.scroller.scrollTop;
+  }
+
+  /** What is put in now is history, not news. */
+  hush() {
+    clearTimeout(this.hushed);
+    this.scroller.setAttribute('aria-live', 'off');
+    this.scroller.setAttribute('aria-busy', 'true');
+    this.hushed = setTimeout(() => {
+      this.scroller.setAttribute('aria-live', 'polite');
+      this.scroller.setAttribute('aria-busy', 'false');
+    }, QUIET_MS);
   }
 
   follow() {
@@ -145,6 +176,7 @@ class MessageLog {
 
   goToEnd() {
     this.following = true;
+    this.drop();
     this.scroller.scrollTop = this.scroller.scrollHeight;
     this.top = this.scroller.scrollTop;
     if (document.activeElement === this.jump) this.scroller.focus();
@@ -160,33 +192,4 @@ class MessageLog {
     if (atEnd) this.jump.hidden = true;
     this.top = scrollTop;
   }
-}
-
-function belongsBelow(shown, item) {
-  const certain = item.dataset.state === 'sent';
-  if (shown.dataset.state !== 'sent') return certain;
-  return certain && Number(shown.dataset.seq) > Number(item.dataset.seq);
-}
-
-function group(item) {
-  if (!item) return;
-  const previous = item.previousElementSibling;
-  const passed = previous ? timeOf(item) - timeOf(previous) : Infinity;
-  item.classList.toggle('follows', previous?.dataset.name === item.dataset.name && passed < SAME_BREATH);
-}
-
-function timeOf(item) {
-  return Date.parse(item.querySelector('time').dateTime);
-}
-
-function hueOf(name) {
-  let sum = 0;
-  for (const character of name) sum = (sum * 31 + character.codePointAt(0)) % 9973;
-  return sum % HUES;
-}
-
-function shownTime(date) {
-  const clock = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-  const today = date.toDateString() === new Date().toDateString();
-  return today ? clock : `${date.toLocaleDateString([], { day: 'numeric', month: 'short' })}, ${clock}`;
 }
