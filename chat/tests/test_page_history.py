@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.processes import Site
+from channels_socketio.tests.processes import Site, wait_until
 from chat.tests.browser import Browser, Come, Route, Visitor, chromium, expect, expect_state, visitors
 from chat.tests.cable import Cable
 
@@ -21,7 +21,9 @@ WATCH = """() => {
   }))).observe(document.getElementById('messages'), {childList: true});
 }"""
 # The reader goes to the top, and sees the first line there.
-GO_UP = """() => {
+GO_UP = """async () => {
+  // What is in the view at first is the end, and that is scrolled to with the next frame.
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
   document.querySelector('.scroller').scrollTop = 0;
   const line = document.querySelector('.message');
   return [line.dataset.seq, line.getBoundingClientRect().top];
@@ -130,7 +132,7 @@ def test_a_room_that_has_just_begun(site: Site, come: Come, room: str) -> None:
     assert fetched == []
 
 
-@pytest.mark.parametrize("missed", [5, 25, 80, 330, 640])
+@pytest.mark.parametrize("missed", [5, 80, 640])
 def test_what_was_missed_is_there_after_a_reconnection(brief: Site, come: Come, room: str, missed: int) -> None:
     """Recovered, told of as a gap, or neither: all in order, once; of very many only the newest, the others above."""
     store(brief, room, 1, 70)
@@ -180,9 +182,10 @@ def test_a_deleted_message_leaves_all_pages(site: Site, come: Come, room: str) -
     anna = come(site)
     expect_numbers(anna, *range(71, 121))
     held: list[Route] = []
-    anna.page.route(PAGES, held.append)
+    anna.page.route(PAGES, lambda route: held.append(route))
     with anna.page.expect_request(PAGES):
         anna.page.evaluate(GO_UP)
+    wait_until(lambda: anna.page.evaluate("true") and held, "the request was held")
     answer = held[0].fetch()
     delete(site, room, 65, 100)
     expect(anna.message("<i>100</i>")).to_have_count(0)
@@ -216,7 +219,7 @@ def test_a_server_that_counts_anew(own_site: Site, come: Come, room: str) -> Non
     expect_numbers(anna, *range(1, 6))
     own_site.stop()
     anna.is_offline()
-    code = f"from chat.models import Room\nRoom.objects.get(slug={room!r}).delete()"
+    code = "from chat.models import Message, Room\nMessage.objects.all().delete()\nRoom.objects.all().delete()"
     own_site.manage("shell", "-c", code)
     store(own_site, room, 1, 2)
     own_site.start()

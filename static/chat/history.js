@@ -11,6 +11,7 @@ const HISTORY_PAGE = 100; // messages, the most that the server gives at once
 const HOLE_PAGES = 5; // beyond that the page goes on with the newest, as if it had just been opened
 const DELETED_KEPT = 1000; // numbers, because a page asked for before may still bring the message
 const NEWS = 10; // missed while away, read out as if they were live
+const REPLAY_MS = 1000; // after which the newest messages have come, even if the very newest is deleted
 const REFETCH_MS = 1000;
 const MAX_REFETCH_MS = 30_000;
 
@@ -42,14 +43,27 @@ class MessageHistory {
       this.last = head;
     }
     if (this.older === 'failed') this.older = 'more';
+    this.awaitReplay(head);
     this.fillHoles();
     this.showEdge();
+  }
+
+  /** Until the messages have come that follow a `welcome`, nobody knows whether older ones are near the view. */
+  awaitReplay(head) {
+    this.head = head;
+    this.replaying = true;
+    clearTimeout(this.replay);
+    this.replay = setTimeout(() => {
+      this.replaying = false;
+      this.showEdge();
+    }, REPLAY_MS);
   }
 
   receive(message) {
     const { seq } = message;
     if (seq > this.last + 1) this.miss(this.last + 1, seq - 1);
     this.last = Math.max(this.last, seq);
+    if (seq >= this.head) this.replaying = false;
     this.show(message, seq <= this.quiet);
     this.showEdge();
   }
@@ -152,7 +166,7 @@ class MessageHistory {
 
   showEdge() {
     const { first, full } = this.log;
-    if (!this.last) this.edge.show('empty');
+    if (!this.last || this.replaying) this.edge.show('empty');
     else if (first === 1 || first === this.begin) this.edge.show('beginning');
     else this.edge.show(full ? 'full' : this.older);
   }
