@@ -151,6 +151,7 @@
     showName('');
     composer.close();
     sender.stop();
+    history.stop();
     const { lost } = element('composer').dataset;
     for (const entry of outbox.list()) log.hold({ ...entry, refusal: entry.refusal ?? lost });
     socket.disconnect();

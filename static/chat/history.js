@@ -48,6 +48,12 @@ class MessageHistory {
     this.showEdge();
   }
 
+  /** The server wants no more of this page. */
+  stop() {
+    clearTimeout(this.timer);
+    this.holes = [];
+  }
+
   /** Until the messages have come that follow a `welcome`, nobody knows whether older ones are near the view. */
   awaitReplay(head) {
     this.head = head;
@@ -140,7 +146,7 @@ class MessageHistory {
       const page = await this.fetch(before);
       // When the oldest lines have left the page meanwhile, these no longer join on.
       if (this.log.first === first) this.put(page.before ?? 1, before - 1, page.messages);
-      if (page.before === null) this.begin = this.log.first;
+      if (page.before === null && !this.log.full) this.begin = this.log.first;
       this.older = 'more';
     } catch {
       this.older = 'failed';
