@@ -169,15 +169,17 @@ def test_a_deadline_that_comes_nearer_is_handled_when_it_is_due_and_not_again(
     assert (patient.calls, other.calls) == ([10], [50])
 
 
-def test_what_is_due_soon_after_a_firing_waits_for_the_next(loop: SteppedLoop, deadlines: Deadlines) -> None:
-    patients = [Patient(loop, 10 + number / 100) for number in range(10)]
-    for patient in patients:
+def test_far_deadlines_are_handled_together_and_near_ones_in_time(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    far = [Patient(loop, 10.01 + number / 100) for number in range(10)]
+    near = Patient(loop, 4.99)
+    for patient in (*far, near):
         deadlines.watch(patient)
-    loop.advance(10)
-    loop.advance(10.05)
-    assert [patient.calls for patient in patients] == [[10]] + [[]] * 9
-    loop.advance(10.1)
-    assert [patient.calls for patient in patients[1:]] == [[10.1]] * 9
+    loop.advance(4.99)
+    assert near.calls == [4.99]
+    loop.advance(10.12)
+    assert [patient.calls for patient in far] == [[]] * 10
+    loop.advance(10.125)
+    assert [patient.calls for patient in far] == [[10.125]] * 10
 
 
 def test_handling_may_watch_another(loop: SteppedLoop, deadlines: Deadlines) -> None:

@@ -25,6 +25,7 @@ from ..protocol.reasons import Reason
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..refusal import FORBIDDEN, Refused, refuse_websocket
 from ..servers import FRAMES_EXTENSION, FrameStream
+from ..servers.daphne_frames import find_write
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -187,8 +188,7 @@ class WebSocketTransport(AsyncConsumer):
         self._plain = type(self._framing) is Framing and not self._framing.base64
         extensions: dict[str, Any] = self.scope.get("extensions") or {}
         self._stream = extensions.get(FRAMES_EXTENSION)
-        if self._stream is not None:
-            self._put = self._stream.write_frames
+        self._put = find_write(self.base_send) if self._stream is None else self._stream.write_frames
 
     async def _accept(self) -> None:
         await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
