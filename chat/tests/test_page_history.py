@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from channels_socketio.tests.processes import Site, wait_until
-from chat.tests.browser import Browser, Come, Route, Visitor, chromium, expect, expect_state, visitors
+from chat.tests.browser import Browser, Come, Route, Visitor, WebSocketRoute, chromium, expect, expect_state, visitors
 from chat.tests.cable import Cable
 
 PAGES = re.compile("/messages[?]")
@@ -174,6 +174,30 @@ def test_what_recovery_brings_is_not_fetched(site: Site, come: Come, room: str) 
         expect_numbers(anna, *range(1, 44))
         assert abs(anna.page.evaluate(TOP_OF, seq) - top) < 2
         assert not any(PAGES.search(url) for url in fetched)
+
+
+def test_a_message_that_is_swallowed_or_doubled(site: Site, come: Come, room: str) -> None:
+    """Whatever comes between server and page: each message is shown once, in order, and what is missing is fetched."""
+    anna = come(site)
+
+    def disturb(route: WebSocketRoute) -> None:
+        def pass_on(frame: str | bytes) -> None:
+            for number, times in {"<i>2</i>": 0, "<i>3</i>": 2, "<i>4</i>": 0, "<i>5</i>": 0}.items():
+                if number in str(frame):
+                    for _ in range(times):
+                        route.send(frame)
+                    return
+            route.send(frame)
+
+        route.connect_to_server().on_message(pass_on)
+
+    anna.page.route_web_socket(re.compile("/socket.io/"), disturb)
+    anna.page.reload()
+    anna.is_connected()
+    store(site, room, 1, 3)
+    expect_numbers(anna, 1, 2, 3)
+    store(site, room, 4, 6)
+    expect_numbers(anna, 1, 2, 3, 4, 5, 6)
 
 
 def test_a_deleted_message_leaves_all_pages(site: Site, come: Come, room: str) -> None:
