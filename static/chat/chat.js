@@ -120,7 +120,7 @@
 
   async function visitorOfServer() {
     try {
-      const response = await fetch(location.pathname);
+      const response = await fetch(location.pathname, { signal: AbortSignal.timeout(FETCH_MS) });
       const page = new DOMParser().parseFromString(await response.text(), 'text/html');
       return page.getElementById('chat').dataset.visitor;
     } catch {

@@ -12,6 +12,7 @@ const HOLE_PAGES = 5; // beyond that the page goes on with the newest, as if it 
 const DELETED_KEPT = 1000; // numbers, because a page asked for before may still bring the message
 const NEWS = 10; // missed while away, read out as if they were live
 const REPLAY_MS = 1000; // after which the newest messages have come, even if the very newest is deleted
+const FETCH_MS = 20_000; // that the server has for a page
 const REFETCH_MS = 1000;
 const MAX_REFETCH_MS = 30_000;
 
@@ -165,7 +166,8 @@ class MessageHistory {
   }
 
   async fetch(before) {
-    const response = await fetch(`${this.url}?before=${before}&limit=${HISTORY_PAGE}`);
+    const signal = AbortSignal.timeout(FETCH_MS);
+    const response = await fetch(`${this.url}?before=${before}&limit=${HISTORY_PAGE}`, { signal });
     if (!response.ok) throw new Error(`expected older messages, got status ${response.status}`);
     return response.json();
   }
