@@ -118,6 +118,7 @@ def test_a_page_that_does_not_come(site: Site, come: Come, room: str) -> None:
     anna.page.unroute(PAGES)
     anna.page.get_by_role("button", name="Show older messages").click()
     expect_numbers(anna, *range(1, 61))
+    expect(anna.log).to_be_focused()
 
 
 def test_a_room_that_has_just_begun(site: Site, come: Come, room: str) -> None:

@@ -194,7 +194,10 @@ class Edge {
   watch(near) {
     const options = { root: this.scroller, rootMargin: '400px 0px 0px' };
     this.observer = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && near(), options);
-    this.button.addEventListener('click', near);
+    this.button.addEventListener('click', () => {
+      this.scroller.focus({ preventScroll: true }); // for the button goes
+      near();
+    });
   }
 
   show(state) {
