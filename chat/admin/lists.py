@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -27,6 +28,7 @@ from django.utils.translation import gettext
 from chat.models import FOREVER
 
 MOST = 1000
+MOST_USERS = 100  # whom the beginning of a username finds
 DATE_PARTS = ("year", "month", "day")
 
 
@@ -124,6 +126,13 @@ def begins_with(field: str, text: str) -> Q:
     if connection.vendor == "sqlite":  # its LIKE uses no index; its order is that of code points
         condition &= Q(**{f"{field}__gte": text, f"{field}__lt": text + "\U0010ffff"})
     return condition
+
+
+def users_called(beginning: str) -> list[Any]:
+    """Return the primary keys of the first users whose username begins so."""
+    model = get_user_model()
+    found = model._default_manager.filter(begins_with(model.USERNAME_FIELD, beginning)).order_by(model.USERNAME_FIELD)
+    return list(found.values_list("pk", flat=True)[:MOST_USERS])
 
 
 def whole_number(term: str) -> int | None:

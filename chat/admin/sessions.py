@@ -16,7 +16,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import ReasonForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, begins_with, link_to, whole_number
+from chat.admin.lists import ReadOnlyAdmin, link_to, users_called, whole_number
 from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, standing_of
 from chat.models import LoginSession, LoginSessionQuerySet, Visitor
 
@@ -67,7 +67,7 @@ class LoginSessionAdmin(ModeratesVisitors, ReadOnlyAdmin):
         """Find by the number that the visitor holds, or by the user."""
         if (name := whole_number(term)) is not None:
             return queryset.filter(visitor__name=name)
-        return queryset.filter(begins_with("user__username", term))
+        return queryset.filter(user__in=users_called(term))
 
     def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
         """Return the visitors behind login sessions."""

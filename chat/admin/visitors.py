@@ -17,7 +17,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import BanForm, ReasonForm, UnbanForm, UntilForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, begins_with, end_of, link_to, whole_number
+from chat.admin.lists import ReadOnlyAdmin, end_of, link_to, users_called, whole_number
 from chat.bans import block_of
 from chat.models import LoginSession, Message, Room, Visitor
 
@@ -143,7 +143,7 @@ class VisitorAdmin(ModeratesVisitors, ReadOnlyAdmin):
             return queryset.filter(name=name)
         if block := block_of(term.partition("/")[0]):
             return queryset.filter(address=block)
-        return queryset.filter(begins_with("login_session__user__username", term))
+        return queryset.filter(login_session__user__in=users_called(term))
 
     def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
         """Return them."""
