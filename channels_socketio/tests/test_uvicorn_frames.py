@@ -1,15 +1,20 @@
 """The fast path through uvicorn: what it relies on there, and that everything goes one way."""
 
+import asyncio
 import inspect
+import socket
+from typing import Any
 
 import pytest
 import uvicorn
 from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.utils import apply_mask
 
 from channels_socketio.servers.uvicorn_frames import USED, FramesProtocol, decode_plain_frame
+from channels_socketio.tests.party import eventually
 
 
 @pytest.mark.parametrize("name", USED)
@@ -86,3 +91,30 @@ def test_a_part_of_a_frame_is_left_to_the_parser(text: str, data: st.DataObject)
 )
 def test_any_other_frame_is_left_to_the_parser(frame: bytes) -> None:
     assert decode_plain_frame(frame, 0) is None
+
+
+async def nobody(scope: Any, receive: Any, send: Any) -> None:
+    """An application that is not asked."""
+
+
+async def test_a_client_that_does_not_answer_the_close_loses_its_connection() -> None:
+    """It may never read again: then the close frame waits for ever, and so would the connection."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listening.getsockname())
+    server, _ = listening.accept()
+    config = uvicorn.Config(nobody, ws=FramesProtocol, lifespan="off", log_config=None, ws_per_message_deflate=False)
+    config.load()
+    protocol = FramesProtocol(config, ServerState(), {})
+    events: list[Any] = []
+    loop = asyncio.get_running_loop()
+    with listening, client:
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, server)
+        protocol.scope, protocol.handshake_complete, protocol._conn = {}, True, None  # type: ignore[typeddict-item]
+        write = protocol.hand_over(events.append)
+        protocol.close_timeout = 0.05
+        for _ in range(100):
+            write(bytes(1_000_000))
+        protocol.close_frames(1000, "slow consumer")
+        await eventually(lambda: bool(events), "the connection was lost")
+    assert transport.is_closing()
+    assert events == [{"type": "websocket.disconnect", "code": 1005}]
