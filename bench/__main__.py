@@ -21,12 +21,13 @@ from bench.fanout import measure_fanout
 from bench.idle import measure_idle
 from bench.latency import measure_latency
 from bench.machine import measure_machine
-from bench.options import LONG_ROOM, parse_arguments
+from bench.options import LONG_ROOM, STORED_IN_FLIGHT, parse_arguments
 from bench.peers.nchan import Nchan
-from bench.peers.servers import DjangoSIO, Original, PythonSocketIO, Tutorial
+from bench.peers.servers import DjangoSIO, Original, PythonSocketIO, SocketIOTutorial, Tutorial
 from bench.poller import Poller
 from bench.rooms import measure_rooms
 from bench.server import ROOT, MissingToolError, Server
+from bench.stored import measure_stored
 from bench.stream import WrongAnswerError
 
 SPARE_FILES = 500
@@ -36,6 +37,7 @@ SERVERS: dict[str, type[Server]] = {
     "original": Original,
     "python-socketio": PythonSocketIO,
     "tutorial": Tutorial,
+    "socketio-tutorial": SocketIOTutorial,
     "django-sio": DjangoSIO,
     "nchan": Nchan,
 }
@@ -56,6 +58,7 @@ SCENARIOS: dict[str, Measure] = {
     "fanout": fanout,
     "rooms": lambda server, options: measure_rooms(server, options.rooms, options.members, options.seconds),
     "latency": lambda server, options: measure_latency(server, options.room, options.rate, options.seconds),
+    "stored": lambda server, options: measure_stored(server, options.senders, STORED_IN_FLIGHT, options.seconds),
     "connect": lambda server, options: measure_connect(server, options.connects),
     "idle": lambda server, options: measure_idle(server, Client, options.idle),
     "polling": lambda server, options: measure_idle(server, Poller, options.polling),
@@ -166,9 +169,10 @@ def choose_places(options: argparse.Namespace) -> report.Places:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that the report speaks of."""
-    names = ("rounds", "long_rounds", "seconds", "room", "rooms", "members", "heartbeat")
+    names = ("rounds", "long_rounds", "seconds", "room", "rooms", "members", "senders", "heartbeat")
     return {name: getattr(options, name) for name in names} | {
         "long_room": LONG_ROOM,
+        "stored_in_flight": STORED_IN_FLIGHT,
         "smallest_room": options.clients[0],
         "largest_room": options.clients[-1],
     }

@@ -23,7 +23,7 @@ class Chat(Server):
 
     name = "this chat (serve)"
     digits = 20
-    scenarios: ClassVar[Sequence[str]] = ("fanout", "rooms", "latency", "connect", "idle", "polling")
+    scenarios: ClassVar[Sequence[str]] = ("fanout", "rooms", "latency", "stored", "connect", "idle", "polling")
     packages: ClassVar[Sequence[str]] = PACKAGES
 
     def prepare(self) -> None:

@@ -50,9 +50,9 @@ async def gather(server: Server, kind: Kind[Guest], cookies: Sequence[str], room
     return [task.result() for task in tasks]
 
 
-def follow(people: Iterable[Client | Poller]) -> Stream:
-    """Have all of them expect the messages of a new run, which is returned."""
-    stream = Stream()
+def follow(people: Iterable[Client | Poller], ordered: bool = True) -> Stream:
+    """Have all of them expect the messages of a new run, each author's in order unless said otherwise; return it."""
+    stream = Stream(ordered)
     for guest in people:
         guest.follow(stream)
     return stream

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.chat import Chat, DaphneChat
-from bench.peers.servers import Original, PythonSocketIO, Tutorial
+from bench.peers.servers import Original, PythonSocketIO, SocketIOTutorial, Tutorial
 from bench.tables import number
 
 COLUMNS = {
@@ -16,8 +16,8 @@ COLUMNS = {
     "theirs": "their figure",
     "ratio": "ratio",
 }
-CHAT, DAPHNE, NODE, PYTHON, TUTORIAL = (
-    server.name for server in (Chat, DaphneChat, Original, PythonSocketIO, Tutorial)
+CHAT, DAPHNE, NODE, PYTHON, TUTORIAL, STORING = (
+    server.name for server in (Chat, DaphneChat, Original, PythonSocketIO, Tutorial, SocketIOTutorial)
 )
 LESS, MORE = "less", "more"
 Row = dict[str, Any]
@@ -86,6 +86,10 @@ def goals() -> Iterator[Goal]:
     for other in (NODE, PYTHON):
         yield Goal("server CPU per message into a room of {members}, µs", LESS, "rooms", "server_us_per_message", other)
     yield Goal("messages/s into rooms of {members}", MORE, "rooms", "messages_per_second", NODE)
+    yield Goal("messages/s stored and acked, {senders} senders", MORE, "stored", "messages_per_second", STORING)
+    for column, share in (("p50_ms", "half"), ("p99_ms", "99%")):
+        yield Goal(f"time to the ack of a stored message, {share}, ms", LESS, "stored", column, STORING)
+    yield Goal("server CPU per stored message, µs", LESS, "stored", "server_us_per_message", STORING)
     for other in (NODE, TUTORIAL):
         yield Goal("connects/s", MORE, "connect", "connects_per_second", other)
     yield Goal("server CPU per connect, ms", LESS, "connect", "server_ms_per_connect", NODE)

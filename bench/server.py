@@ -31,6 +31,7 @@ class Server(ABC):
     digits: ClassVar[int]  # in the text of a message, so that all servers deliver about the same number of bytes
     scenarios: ClassVar[Sequence[str]]
     largest_room = 10_000
+    keeps_order = True  # of what one client sends
     in_flight: ClassVar[Sequence[int] | None] = None  # all that are asked for
 
     def __init__(self, core: int | None, heartbeat: float) -> None:

@@ -48,6 +48,19 @@ TITLES: dict[str, tuple[str, dict[str, str]]] = {
             **BUSY,
         },
     ),
+    "stored": (
+        "One room, {senders} clients send, each with {stored_in_flight} messages in flight, stored and acked",
+        {
+            "server": "server",
+            "clients": "clients",
+            "messages_per_second": "messages/s",
+            "p50_ms": "half acked within, ms",
+            "p99_ms": "99% within, ms",
+            "server_us_per_message": "server CPU per message, µs",
+            "load_us_per_message": "load generator's CPU per message, µs",
+            **BUSY,
+        },
+    ),
     "connect": (
         "Connecting by WebSocket, joining the room, 50 at a time",
         {

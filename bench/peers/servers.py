@@ -20,14 +20,10 @@ UVICORN = (
 )
 
 
-class Original(Peer):
-    """The original application on Node. Its sessions are signed cookies, so nothing has to be looked up."""
+class NodePeer(Peer):
+    """A peer on Node; `packages` are those whose versions matter."""
 
-    name = "original (Node)"
-    scenarios = ("fanout", "rooms", "latency", "connect", "idle", "polling")
-    folder = FOLDER / "original"
-    description = "package.json"
-    sources = ("original.js",)
+    packages: ClassVar[Sequence[str]]
 
     def prepare(self) -> None:
         """See Server."""
@@ -40,19 +36,55 @@ class Original(Peer):
         """See Peer."""
         return [["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]]
 
-    def command(self) -> list[str]:
-        """See Server."""
-        return ["node", str(self.folder / "original.js"), str(self.port)]
-
     def versions(self) -> dict[str, str]:
         """See Server."""
         node = subprocess.run(["node", "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout
-        packages = ["koa", "koa-session", "socket.io", "engine.io", "ws"]
-        return {"Node": node.strip()} | {name: self._version(name) for name in packages}
+        return {"Node": node.strip()} | {name: self._version(name) for name in self.packages}
 
     def _version(self, package: str) -> str:
         description = self.folder / "node_modules" / package / "package.json"
         return str(json.loads(description.read_text())["version"])
+
+
+class Original(NodePeer):
+    """The original application on Node. Its sessions are signed cookies, so nothing has to be looked up."""
+
+    name = "original (Node)"
+    scenarios = ("fanout", "rooms", "latency", "connect", "idle", "polling")
+    folder = FOLDER / "original"
+    description = "package.json"
+    sources = ("original.js",)
+    packages = ("koa", "koa-session", "socket.io", "engine.io", "ws")
+
+    def command(self) -> list[str]:
+        """See Server."""
+        return ["node", str(self.folder / "original.js"), str(self.port)]
+
+
+class SocketIOTutorial(NodePeer):
+    """What the tutorial of Socket.IO builds: nobody has a session, everything is stored."""
+
+    name = "Socket.IO tutorial (Node, SQLite)"
+    keeps_order = False  # sqlite3 has several threads
+    scenarios = ("stored",)
+    folder = FOLDER / "socketio-tutorial"
+    description = "socketio_tutorial/package.json"
+    sources = ("socketio_tutorial/server.js",)
+    packages = ("socket.io", "engine.io", "ws", "sqlite", "sqlite3")
+
+    def prepare(self) -> None:
+        """See Server."""
+        super().prepare()
+        self._database = tempfile.TemporaryDirectory(prefix="chat-bench-")
+
+    def close(self) -> None:
+        """See Server."""
+        self._database.cleanup()
+
+    def command(self) -> list[str]:
+        """See Server: each process begins with an empty database, for it shows all of it to whoever comes."""
+        folder = tempfile.mkdtemp(dir=self._database.name)
+        return ["node", str(self.folder / "server.js"), str(self.port), f"{folder}/db.sqlite3"]
 
 
 class PythonPeer(Peer):

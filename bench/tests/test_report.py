@@ -17,11 +17,13 @@ SETTINGS = {
     "rounds": 3,
     "long_rounds": 1,
     "long_room": 1000,
+    "stored_in_flight": 4,
     "room": 1000,
     "smallest_room": 100,
     "largest_room": 10_000,
     "rooms": 100,
     "members": 10,
+    "senders": 100,
     "heartbeat": 25,
 }
 
