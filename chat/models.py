@@ -32,7 +32,7 @@ class Visitor(models.Model):
         permissions = [("ban_visitor", "Can ban visitors"), ("mute_visitor", "Can mute visitors")]
         indexes = [
             models.Index(fields=["first_seen"], name="visitor_first_seen"),
-            models.Index(fields=["address"], name="visitor_address"),
+            models.Index(fields=["address", "first_seen"], name="visitor_address"),
             models.Index(
                 fields=["banned_until"], condition=models.Q(banned_until__isnull=False), name="visitor_banned"
             ),

@@ -278,10 +278,9 @@ def marks(values: Collection[Any]) -> str:
 
 
 def aware(value: Any) -> Any:
-    """Return a time, or None, as the database gives it as one with a time zone: SQLite has text in UTC."""
-    if value is None or isinstance(value, datetime):
-        return value
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    """Return a time, or None, as the database gives it, as one with a time zone: SQLite has text, or none, in UTC."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def plain(client_id: UUID) -> UUID | str:

@@ -11,7 +11,14 @@ import pytest
 from channels_socketio.tests.processes import ROOT, Postgres, Site
 from chat.tests.storm import OWN, SHARED
 
-CONTRACT = ["test_services.py", "test_services_properties.py", "test_log.py", "test_writer.py", "test_consumers.py"]
+CONTRACT = [
+    "test_services.py",
+    "test_moderation.py",
+    "test_services_properties.py",
+    "test_log.py",
+    "test_writer.py",
+    "test_consumers.py",
+]
 PROCESSES = 3
 READ = """
 import json

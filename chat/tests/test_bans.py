@@ -1,0 +1,107 @@
+"""Bans of addresses, as a process knows them."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from chat import bans
+from chat.bans import BanList, block_of, network_of
+from chat.models import FOREVER, AddressBan
+
+
+@pytest.fixture
+def banned(db: None) -> BanList:
+    """A list that has just been read, of two networks, a subscriber, and an address whose ban is over."""
+    for network in ("192.0.2.7/32", "198.51.100.0/24", "2001:db8:1:2::/64"):
+        AddressBan.objects.create(network=network)
+    AddressBan.objects.create(network="203.0.113.9/32", until=timezone.now() - timedelta(seconds=1))
+    found = BanList()
+    found.refresh()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("address", "covered"),
+    [
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("::ffff:192.0.2.7", True),
+        ("198.51.100.1", True),
+        ("198.51.101.1", False),
+        ("2001:db8:1:2:3::4", True),
+        ("2001:db8:1:3::4", False),
+        ("203.0.113.9", False),
+        ("unknown", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_who_is_covered(banned: BanList, address: str | None, covered: bool) -> None:
+    assert banned.covers(address) is covered
+
+
+def test_a_ban_ends_without_another_look(banned: BanList, monkeypatch: pytest.MonkeyPatch) -> None:
+    AddressBan.objects.update(until=timezone.now() + timedelta(hours=1))
+    banned.forget()
+    banned.refresh()
+    assert banned.covers("192.0.2.7")
+    later = timezone.now() + timedelta(hours=2)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert not banned.covers("192.0.2.7")
+
+
+def test_the_table_is_read_now_and_then_only(banned: BanList, monkeypatch: pytest.MonkeyPatch) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        banned.refresh()
+        assert not queries
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + bans.SECONDS)
+        banned.refresh()
+        assert len(queries) == 1
+        banned.refresh()
+        assert len(queries) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "block"),
+    [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", ""),
+        (None, ""),
+    ],
+)
+def test_what_a_ban_of_an_address_bans(address: str | None, block: str) -> None:
+    assert block_of(address) == block
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        (" 192.0.2.7 ", "192.0.2.7/32"),
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        ("2001:DB8::1/64", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::1/128"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+    ],
+)
+def test_how_a_network_is_kept(text: str, network: str) -> None:
+    assert network_of(text) == network
+
+
+@pytest.mark.parametrize("text", ["", "x", "192.0.2", "192.0.2.7/33", "192.0.2.7 192.0.2.8"])
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        network_of(text)
+
+
+def test_for_ever_is_after_all_times_in_all_zones() -> None:
+    assert FOREVER + timedelta(days=1) > FOREVER
+    assert timezone.now() + timedelta(days=365_000) < FOREVER
