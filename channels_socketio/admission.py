@@ -16,4 +16,9 @@ async def require_login_session(scope: Any) -> None:
         raise Refused("no cookie", "No cookie transmitted.")
     session = scope["session"]
     if not await session.akeys() or session.session_key is None:
-        raise Refused("no session", "Session unknown or expired.")
+        raise gone()
+
+
+def gone() -> Refused:
+    """Return the refusal of who comes by a login session that is none, or another one than was expected."""
+    return Refused("no session", "Session unknown or expired.")

@@ -11,8 +11,10 @@ class ChannelsSocketIOConfig(AppConfig):
     verbose_name = "Socket.IO"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and watch login sessions and users."""
+        from . import watch
         from .checks import check_layer, check_options
 
+        watch.install()
         checks.register(check_options)
         checks.register(check_layer)

@@ -15,9 +15,14 @@ def room_key(namespace: str, room: str | None) -> str:
     return namespace if room is None else f"room,{namespace},{room}"
 
 
+def session_hash(session_key: str) -> str:
+    """Return what tells login sessions apart, in maps and between processes: the key is a credential."""
+    return hashlib.sha256(session_key.encode()).hexdigest()[:32]
+
+
 def login_session_key(namespace: str, session_key: str) -> str:
-    """Return the hub's name of a login session's sockets in `namespace`: hashed, for the key is a credential."""
-    return f"session,{namespace},{hashlib.sha256(session_key.encode()).hexdigest()[:32]}"
+    """Return the hub's name of a login session's sockets in `namespace`."""
+    return f"session,{namespace},{session_hash(session_key)}"
 
 
 def user_key(namespace: str, user: Any) -> str:
@@ -30,12 +35,38 @@ def skip_keys(namespace: str, skip: Collection[str]) -> list[str]:
     return [key for name in skip for key in (name, room_key(namespace, name))]
 
 
+def session_of(scope: Any) -> Any:
+    """Return the login session of a handshake, None without one."""
+    session = scope.get("session")
+    return None if session is None or session.session_key is None else session
+
+
+def login_key(scope: Any) -> str | None:
+    """Return the hash of a handshake's login session, None without one."""
+    session = session_of(scope)
+    return None if session is None else session_hash(session.session_key)
+
+
+def owner(scope: Any) -> str | None:
+    """Return what a handshake's login session is known by for all its life; None without one.
+
+    That is its store's `lasting_id`, or else the hash of its key, which ends when the key is rotated.
+    """
+    lasting = getattr(session_of(scope), "lasting_id", None)
+    return login_key(scope) if lasting is None else f"lasting {lasting}"
+
+
+def user_of(scope: Any) -> str | None:
+    """Return the primary key of a handshake's user as text, None for nobody."""
+    user = scope.get("user")
+    return None if user is None or not user.is_authenticated else str(user.pk)
+
+
 def audiences(namespace: str, scope: Any) -> list[str]:
     """Return the groups that a socket belongs to by itself: namespace, login session, user."""
     groups = [namespace]
-    session, user = scope.get("session"), scope.get("user")
-    if session is not None and session.session_key is not None:
+    if (session := session_of(scope)) is not None:
         groups.append(login_session_key(namespace, session.session_key))
-    if user is not None and user.is_authenticated:
+    if (user := user_of(scope)) is not None:
         groups.append(user_key(namespace, user))
     return groups

@@ -4,19 +4,25 @@ Channels finds the user in a thread, where reading the session opens a database 
 handshake. Here the session is read as its store reads it asynchronously, which may be faster (the chat's store reads
 all handshakes that wait in one query), and a visitor who is not logged in needs no more than that.
 
-HTTP goes on to pass Channels' session middleware, which saves a session that was changed and sets its cookie. A
-WebSocket's answer cannot carry a cookie, so there the middleware would be in the way for nothing.
+A handshake by HTTP goes on to pass Channels' session middleware, which saves a session that was changed and sets its
+cookie. A WebSocket's answer cannot carry a cookie, so there the middleware would be in the way for nothing.
+
+A request of a connection that is known by its `sid` needs neither: the key in the cookie is compared with the
+connection's. Its session is in the scope, not read yet, and there is no user in it.
 """
 
-from importlib import import_module
 from typing import Any
 
-from channels.auth import AuthMiddleware, get_user
+from channels.auth import AuthMiddleware
+from channels.db import database_sync_to_async
 from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.contrib.auth.models import AnonymousUser
 from django.http import parse_cookie
+
+from .handshake import parse_query
+from .standing import agrees_with_password, session_store
 
 
 class AuthMiddlewareStack:
@@ -28,14 +34,15 @@ class AuthMiddlewareStack:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request."""
-        if scope["type"] != "websocket":
+        known = "sid" in parse_query(scope)
+        if scope["type"] != "websocket" and not known:
             await self.http(scope, receive, send)
             return
         cookies = read_cookies(scope)
-        store = import_module(settings.SESSION_ENGINE).SessionStore
-        session = store(cookies.get(settings.SESSION_COOKIE_NAME))
+        session = session_store()(cookies.get(settings.SESSION_COOKIE_NAME))
         scope = {**scope, "cookies": cookies, "session": session}
-        scope["user"] = await user_of(scope)
+        if not known:
+            scope["user"] = await user_of(scope)
         await self.application(scope, receive, send)
 
 
@@ -49,10 +56,27 @@ class UserMiddleware(AuthMiddleware):
 
 
 async def user_of(scope: Any) -> Any:
-    """Return the user of the session in `scope`."""
-    if await scope["session"].aget(SESSION_KEY) is None:
+    """Return the user of the session in `scope`, and read it.
+
+    A session that was made with a password which is not the user's any more is replaced by an empty one.
+    """
+    session = scope["session"]
+    if await session.aget(SESSION_KEY) is None:
         return AnonymousUser()
-    return await get_user(scope)
+    user = await load_user(session)
+    if not agrees_with_password(session, user):
+        # Django ends such a session. Here that would hide from its other sockets why they end.
+        scope["session"], user = session_store()(None), None
+    return AnonymousUser() if user is None else user
+
+
+@database_sync_to_async
+def load_user(session: Any) -> Any:
+    """Return the user that a session was logged in with, None if its backend knows none."""
+    path = session.get(BACKEND_SESSION_KEY)
+    if path not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    return load_backend(path).get_user(get_user_model()._meta.pk.to_python(session[SESSION_KEY]))
 
 
 def read_cookies(scope: Any) -> dict[str, str]:

@@ -15,6 +15,7 @@
 | RECOVERY_SECONDS | 604_800.0 | seconds after its first connect in which a client may come back as the same socket |
 | RECOVERY_LIMIT | 500 | entries of a log that are sent to a client that missed them; of more it is only told |
 | LOG_INTERVAL | 1.0 | seconds between looks into the logs for what the news of other processes did not tell |
+| SESSION_CHECK_INTERVAL | 30.0 | seconds between looks at all login sessions, for ends that no news told of |
 | LEGACY_CLIENTS | False | whether Socket.IO clients 1.x and 2.x (Engine.IO 3) may connect |
 """
 
@@ -41,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "RECOVERY_SECONDS": 604_800.0,
     "RECOVERY_LIMIT": 500,
     "LOG_INTERVAL": 1.0,
+    "SESSION_CHECK_INTERVAL": 30.0,
     "LEGACY_CLIENTS": False,
 }
 
@@ -59,6 +61,7 @@ class Options:
     recovery_seconds: float
     recovery_limit: int
     log_interval: float
+    session_check_interval: float
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Options":
@@ -80,6 +83,7 @@ class Options:
             recovery_seconds=values["RECOVERY_SECONDS"],
             recovery_limit=int(values["RECOVERY_LIMIT"]),
             log_interval=values["LOG_INTERVAL"],
+            session_check_interval=values["SESSION_CHECK_INTERVAL"],
         )
 
 

@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .audience import audiences
+from .endings import EVENT, Ending
 from .protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
 from .protocol.engine_packets import Encoded
 from .protocol.parcel import Parcel, pack
@@ -24,6 +26,7 @@ from .protocol.socketio import (
     SocketIOProtocol,
 )
 from .refusal import Refused
+from .registry import Login
 from .runtime import new_id
 from .socket import Socket
 from .transports import Transport
@@ -45,6 +48,7 @@ class Connection:
         "_unconfirmed_at_ping",
         "close_reason",
         "engine",
+        "login",
         "protocol",
         "runtime",
         "scope",
@@ -71,6 +75,7 @@ class Connection:
         self.sockets: dict[str, Socket] = {}
         self.watched_until = math.inf
         self.close_reason: Reason | None = None
+        self.login: Login | None = None
         self._budget = server.options.queue_budget
         self._probe_at = self._budget // 2
         self._unconfirmed = 0
@@ -98,8 +103,9 @@ class Connection:
         return self._backlog > 0
 
     def open(self) -> None:
-        """Send the handshake and start the clock."""
+        """Send the handshake, start the clock, and live by the login session from now on."""
         self.runtime.connections[self.engine.sid] = self
+        self.login = self.runtime.guard.enter(self)
         self._pump(self.runtime.now())
         self.runtime.hub.flush()  # the handshake waits for nobody
 
@@ -139,10 +145,35 @@ class Connection:
         self.protocol.close()
         sockets, self.sockets = self.sockets, {}
         self.runtime.connections.pop(self.engine.sid, None)
+        if self.login is not None:
+            self.runtime.guard.leave(self, self.login)
         for socket in sockets.values():
             socket.handle_end(reason.text)
         self.transport.close(reason)
         logger.log(reason.log_level, "Closed %s: %s. %s", self.label, reason.text, detail)
+
+    def end(self, ending: Ending) -> None:
+        """Tell all sockets that their login session has ended, put them out, and close.
+
+        Official clients do not come back by themselves.
+        """
+        for socket in list(self.sockets.values()):
+            if socket.connected:
+                socket.emit(EVENT, [ending._asdict()])
+                self.disconnect(socket, Reason.SESSION_ENDED)
+            else:
+                self.refuse(socket, Refused(EVENT, ending.message))
+        self.close(Reason.SESSION_ENDED, ending.reason)
+
+    def rebind(self, login: Login, session: Any, user: Any) -> None:
+        """Live by a login session as it is now; `user` is None for nobody."""
+        before = {namespace: audiences(namespace, self.scope) for namespace in self.sockets}
+        self.login = login
+        self.scope["session"] = session
+        if "user" in self.scope:
+            self.scope["user"] = nobody() if user is None else user
+        for namespace, socket in list(self.sockets.items()):
+            socket.handle_rebind(before[namespace])
 
     def flush(self) -> None:
         """Write what the protocols have queued."""
@@ -199,12 +230,12 @@ class Connection:
             self.protocol.refuse(socket.namespace, error)
             self.flush()
 
-    def disconnect(self, socket: Socket) -> None:
+    def disconnect(self, socket: Socket, reason: Reason = Reason.SERVER_DISCONNECT) -> None:
         """Put a connected socket out of its namespace."""
         del self.sockets[socket.namespace]
         self.protocol.disconnect(socket.namespace)
         self.flush()
-        socket.handle_end(Reason.SERVER_DISCONNECT.text)
+        socket.handle_end(reason.text)
 
     def count_backlog(self, change: int) -> None:
         """Count events that wait for their handlers."""
@@ -274,3 +305,10 @@ class Connection:
     def _give_up(self) -> None:
         self.engine.data_to_send()  # nothing more goes to a client that does not read
         self.close(Reason.SLOW_CONSUMER, f"more than {self._budget} bytes unconfirmed")
+
+
+def nobody() -> Any:
+    """Return Django's user for nobody."""
+    from django.contrib.auth.models import AnonymousUser  # installed, if there was a user before
+
+    return AnonymousUser()

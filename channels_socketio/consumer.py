@@ -125,6 +125,11 @@ class SocketIOConsumer:
         return self.socket.offset
 
     @property
+    def head(self) -> int:
+        """The number of the newest entry of the log that this socket has got; it is live only after `welcome`."""
+        return self.socket.head
+
+    @property
     def recovered(self) -> bool:
         """Whether the client has come back as the socket that it was."""
         return self.socket.recovered
@@ -146,12 +151,12 @@ class SocketIOConsumer:
 
     @property
     def session(self) -> Any:
-        """The login session, as it was at the handshake."""
+        """The login session, as it was at the handshake or when its key was rotated; see `fresh_session`."""
         return self.scope["session"]
 
     @property
     def user(self) -> Any:
-        """The Django user, as it was at the handshake."""
+        """The Django user, as it was when somebody last looked: at the handshake, a login, a change of the user."""
         return self.scope["user"]
 
     async def connect(self, auth: dict[str, Any]) -> None:
@@ -171,6 +176,12 @@ class SocketIOConsumer:
         """Tell a recovered socket, after `welcome`, that the log's entries `first` to `last` are not sent to it.
 
         With `self.offset` as the last argument a client that recovers once more is not told of them again.
+        """
+
+    async def rebound(self) -> None:
+        """The identity behind this socket may be another: `session` and `user` are the new ones.
+
+        It happens when somebody logs in on a page, changes the password or is renamed.
         """
 
     async def disconnect(self, reason: str) -> None:

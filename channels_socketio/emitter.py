@@ -56,7 +56,7 @@ async def aemit(event: str, *args: Any, **target: Any) -> None:
     for other targets and for data that JSON cannot carry.
     """
     news = _prepare(event, args, **target)
-    if not _hand_over(partial(_publish, news)):
+    if not hand_over(partial(_publish, news)):
         await _send_alone(event, news)
 
 
@@ -73,7 +73,7 @@ def announce(namespace: str, item: Item, using: str | None = None) -> None:
 async def aannounce(namespace: str, item: Item) -> None:
     """Bring an item of a log, which was committed, before all clients now; see `announce`."""
     news = pack_item(namespace, item, item.position)
-    if not _hand_over(partial(_announce_in, namespace, news)):
+    if not hand_over(partial(_announce_in, namespace, news)):
         await send_alone(get_channel_layer(), log_item(namespace, news))
 
 
@@ -102,12 +102,12 @@ def _prepare(
 
 
 def _send(event: str, news: News) -> None:
-    if not _hand_over(partial(_publish, news)):
+    if not hand_over(partial(_publish, news)):
         async_to_sync(_send_alone)(event, news)
 
 
 def _announce(namespace: str, news: LogNews) -> None:
-    if not _hand_over(partial(_announce_in, namespace, news)):
+    if not hand_over(partial(_announce_in, namespace, news)):
         async_to_sync(send_alone)(get_channel_layer(), log_item(namespace, news))
 
 
@@ -119,7 +119,7 @@ def _announce_in(namespace: str, news: LogNews, runtime: Runtime) -> None:
     runtime.feeds.announce(namespace, news)
 
 
-def _hand_over(work: Callable[[Runtime], None]) -> bool:
+def hand_over(work: Callable[[Runtime], None]) -> bool:
     """Have `work` done in the event loops of this process that serve sockets; return whether there is one.
 
     With a layer that crosses processes one of them is enough: it reaches the others as well.

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from django.core import signing
 
-from .audience import login_session_key
 from .log import Position
 from .protocol.offsets import parse_offset, split_auth
 
@@ -24,13 +23,13 @@ class Claim(NamedTuple):
     position: Position
 
 
-def new_pid(socket_id: str, namespace: str, login_session: str | None) -> str:
-    """Return the private id of a socket; `login_session` is the session's key."""
-    return _signer(namespace, login_session).sign(socket_id)
+def new_pid(socket_id: str, namespace: str, owner: str | None) -> str:
+    """Return the private id of a socket; `owner` is what its login session is known by, see `audience.owner`."""
+    return _signer(namespace, owner).sign(socket_id)
 
 
 def read_claim(
-    auth: Mapping[str, Any], namespace: str, login_session: str | None, seconds: float
+    auth: Mapping[str, Any], namespace: str, owner: str | None, seconds: float
 ) -> tuple[dict[str, Any], Claim | None]:
     """Return auth without what belongs to recovery, and the claim in it if it is worth something."""
     rest, brought = split_auth(auth)
@@ -39,12 +38,12 @@ def read_claim(
     pid, offset = brought
     position = parse_offset(offset, namespace)
     try:
-        socket_id = _signer(namespace, login_session).unsign(pid, max_age=timedelta(seconds=seconds))
+        socket_id = _signer(namespace, owner).unsign(pid, max_age=timedelta(seconds=seconds))
     except (signing.BadSignature, ValueError, OverflowError):  # the last two: a time that is none
         return rest, None
     return rest, None if position is None else Claim(socket_id, pid, Position(*position))
 
 
-def _signer(namespace: str, login_session: str | None) -> signing.TimestampSigner:
-    owner = "" if login_session is None else login_session_key(namespace, login_session)
+def _signer(namespace: str, owner: str | None) -> signing.TimestampSigner:
+    owner = owner or ""
     return signing.TimestampSigner(salt=f"channels_socketio.recovery {len(owner)} {owner} {namespace}")

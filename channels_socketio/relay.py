@@ -15,7 +15,6 @@ poll and one post of a connection at a time.
 """
 
 import asyncio
-import hashlib
 import itertools
 import logging
 import re
@@ -24,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from .audience import login_key
 from .backplane import Backplane
 
 logger = logging.getLogger(__name__)
@@ -188,15 +188,12 @@ async def send_response(send: Any, response: Response) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def login_key(scope: Any) -> str | None:
-    """Return what tells login sessions apart: a hash, for the key is a credential that stays in its process."""
+def claimed_key(scope: Any) -> str | None:
+    """Return the hash of the session key that a request came with, here or at the process that passed it on."""
     if RELAYED in scope:
         key: str | None = scope[RELAYED]
         return key
-    session = scope.get("session")
-    if session is None or session.session_key is None:
-        return None
-    return hashlib.sha256(session.session_key.encode()).hexdigest()
+    return login_key(scope)
 
 
 def new_question(sid: str, scope: Any, body: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from channels.layers import get_channel_layer
 from .backplane import Backplane
 from .deadlines import Deadlines
 from .feed import Feeds
+from .guard import Guard
 from .hub import Hub
 from .protocol.parcel import Parcel, join
 from .protocol.reasons import Reason
@@ -41,6 +42,7 @@ class Runtime:
         self.backplane.handle(TAKE_OVER, self._end_socket)
         self.feeds = Feeds(self.hub, self.backplane)
         self.deadlines = Deadlines(loop)
+        self.guard = Guard(self)
         self.connections: dict[str, Connection] = {}
         self.polling: dict[str, PollingTransport] = {}
         self.sockets: dict[str, Socket] = {}

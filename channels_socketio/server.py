@@ -1,6 +1,7 @@
 """A Socket.IO server: consumers under one path."""
 
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,9 @@ from django.conf import settings
 from django.urls.resolvers import RoutePattern
 
 from . import recovery
-from .admission import require_login_session
+from .admission import gone, require_login_session
+from .audience import owner
+from .authentication import user_of
 from .conf import Options
 from .connection import Connection
 from .consumer import SocketIOConsumer
@@ -18,7 +21,7 @@ from .protocol.framing import Framing
 from .protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
 from .protocol.socketio import SocketIOProtocol
 from .refusal import Refused
-from .relay import login_key
+from .relay import RELAYED, claimed_key
 from .runtime import Runtime, current_runtime
 from .transports import Transport
 from .transports.http import PollingEndpoint
@@ -101,21 +104,40 @@ class SocketIOServer:
         """Return what speaks Socket.IO inside a new engine session."""
         return (LegacySocketIOProtocol if legacy else SocketIOProtocol)(self.options.socketio, now)
 
-    def check_owner(self, connection: Connection, scope: Any) -> None:
-        """Refuse a request for `connection` that comes with another login session than its handshake."""
-        if login_key(scope) != login_key(connection.scope):
-            raise Refused("no session", "Session unknown or expired.")
+    async def check_owner(self, connection: Connection, scope: Any) -> None:
+        """Refuse a request for `connection` that comes with another login session than it lives by.
+
+        The connection ends with its login session, so that an equal key needs no look into the database.
+        """
+        if self._is_owner(connection, scope):
+            return
+        if RELAYED not in scope:
+            await self.admit_late(scope)
+        if connection.login is not None and not connection.closed:
+            await self.runtime.guard.look_at(connection.login)  # its key may have been rotated just now
+        if not self._is_owner(connection, scope):
+            raise gone()
+
+    async def admit_late(self, scope: Any) -> None:
+        """Admit a request whose login session nobody had to read so far."""
+        if "session" in scope and "user" not in scope:
+            scope["user"] = await user_of(scope)
+        await self.admit(scope)
+
+    def _is_owner(self, connection: Connection, scope: Any) -> bool:
+        claimed = self.runtime.guard.present_key(claimed_key(scope)) or ""
+        return secrets.compare_digest(claimed, "" if connection.login is None else connection.login.key)
 
     def read_claim(
         self, namespace: str, auth: dict[str, Any], scope: Any
     ) -> tuple[dict[str, Any], recovery.Claim | None]:
         """Return auth without what belongs to recovery, and who its client proves to have been."""
-        rest, claim = recovery.read_claim(auth, namespace, login_key(scope), self.options.recovery_seconds)
+        rest, claim = recovery.read_claim(auth, namespace, owner(scope), self.options.recovery_seconds)
         return rest, claim if self.options.recovery else None
 
     def new_pid(self, socket_id: str, namespace: str, scope: Any) -> str | None:
         """Return what a client must bring to come back as this socket, None without recovery."""
-        return recovery.new_pid(socket_id, namespace, login_key(scope)) if self.options.recovery else None
+        return recovery.new_pid(socket_id, namespace, owner(scope)) if self.options.recovery else None
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""

@@ -5,7 +5,6 @@ idle socket has none. Acks do not wait in that line: a handler may await one.
 """
 
 import asyncio
-import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import entry
 from .audience import audiences, room_key, skip_keys
+from .calls import SocketEnded, ack_args, call_each, run
 from .consumer import SocketIOConsumer
 from .feed import Feed
 from .hub import Hub
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTERNAL = Refused("internal", "Something went wrong on the server.")
-ack_ids = itertools.count(1)
-
-
-class SocketEnded(ConnectionError):
-    """A call's client has gone, or has not come yet."""
 
 
 class Socket:
@@ -89,6 +84,11 @@ class Socket:
         position = self._feed.tail.position if live and self._feed is not None else self._began
         return offset_of(position, self.namespace)
 
+    @property
+    def head(self) -> int:
+        """The number of the newest entry of the log that was sent to this client."""
+        return self._began.seq if self._feed is None else self._feed.tail.position.seq
+
     def handle_connect(self, auth: dict[str, Any], claim: Claim | None = None) -> None:
         """Ask the consumer whether the socket may enter; `claim` says which one it was before."""
         self._put(partial(self._connect, auth, claim))
@@ -114,6 +114,16 @@ class Socket:
                 future.set_exception(SocketEnded(f"the socket ended before it answered: {reason}"))
         self._acks.clear()
         self._put(partial(self._disconnect, reason))
+
+    def handle_rebind(self, before: Collection[str]) -> None:
+        """The login session or its user is another now: go from the groups of `before` to its groups."""
+        now = audiences(self.namespace, self.scope)
+        for group in set(before).difference(now):
+            self.hub.leave(group, self.id)
+        if self.connected:  # or else it joins them when it enters
+            for group in now:
+                self.hub.join(group, self.id, self.connection)
+        self._put(self._rebound)
 
     def emit(self, event: str, args: Sequence[Any], volatile: bool = False) -> None:
         """Send an event to this client; it is held back until the connect is answered."""
@@ -267,7 +277,17 @@ class Socket:
         for room in (*audiences(self.namespace, self.scope), *(room_key(self.namespace, room) for room in rooms)):
             self.hub.join(room, self.id, self.connection)
 
+    async def _rebound(self) -> None:
+        if not self.connected:
+            return
+        try:
+            await run(self.consumer.rebound())
+        except Exception as error:
+            self._log_failure("rebound", error)
+
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:
+        if self.connection.close_reason is Reason.SESSION_ENDED:
+            return  # nothing more is done on its authority
         event = str(args[0])
         try:
             result = await self._handle(args)
@@ -336,50 +356,3 @@ class Socket:
     def _log_failure(self, where: str, error: Exception) -> None:
         label = self.connection.label
         logger.error("%.100r failed in %s for %s.", where, self.namespace, label, exc_info=error)
-
-
-async def call_each(
-    sockets: Sequence[Socket], event: str, args: Sequence[Any], timeout: float
-) -> "list[asyncio.Future[list[Any]]]":
-    """Send one event, encoded once under one id, to sockets of a namespace; return a finished future for each.
-
-    The future of a socket that did not answer in time raises TimeoutError.
-    """
-    if not sockets:
-        return []
-    ack_id = next(ack_ids)
-    parcel = pack_event(sockets[0].namespace, [event, *to_json(args)], ack_id)
-    answers = [socket.expect_answer(ack_id) for socket in sockets]
-    for socket in sockets:
-        socket.hub.send(socket.connection, parcel)
-    try:
-        await asyncio.wait(answers, timeout=timeout)
-    finally:
-        for socket, answer in zip(sockets, answers, strict=True):
-            socket.forget_answer(ack_id)
-            if not answer.done():
-                answer.set_exception(TimeoutError(f"expected an ack within {timeout:g} s"))
-                answer.exception()  # seen: a caller who is cancelled does not ask for it
-    return answers
-
-
-async def run(hook: Awaitable[Any]) -> Any:
-    """Await the application's code.
-
-    A CancelledError of something that it awaited, while nobody cancels this task, is a failure like any
-    other; it must not end the task, which has the socket's next events to handle.
-    """
-    try:
-        return await hook
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise RuntimeError("expected a result, got the cancellation of what was awaited") from error
-
-
-def ack_args(result: Any) -> list[Any]:
-    """Return what a handler returned as the arguments of an ack."""
-    if result is None:
-        return []
-    return to_json(result if isinstance(result, tuple) else (result,))

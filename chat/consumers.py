@@ -57,6 +57,14 @@ class ChatConsumer(SocketIOConsumer):
         """Tell the visitor so, and the number of the room's newest message."""
         await self.emit("welcome", {"name": self.name, "room": self.room, "head": head}, self.offset)
 
+    async def rebound(self) -> None:
+        """Tell the visitor under which name the next message appears, if it is another one."""
+        self.session.row = None
+        name = str(display_name(self.session, self.user))
+        if name != self.name:
+            self.name = name
+            await self.welcome(self.head)
+
     async def gap(self, first: int, last: int) -> None:
         """Tell a visitor who was away for long what the page must fetch by HTTP."""
         await self.emit("history gap", {"room": self.room, "from": first, "to": last}, self.offset)

@@ -10,13 +10,14 @@ somebody new, which only a ban of the address prevents.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from functools import partial
 from ipaddress import ip_address, ip_network
 from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
 
+from channels_socketio.authority import end_sessions
+from channels_socketio.endings import BANNED
 from chat import services
 from chat.bans import ban_list, network_of
 from chat.models import FOREVER, AddressBan, LoginSession, Message, Visitor
@@ -140,9 +141,4 @@ def announce(room: str, text: str, announcement: UUID | None = None) -> Receipt 
 
 def end_connections(visitors: Collection[int]) -> None:
     """End the sockets of visitors who are banned, on all processes, once the current transaction commits."""
-    keys = LoginSession.objects.filter(visitor__in=visitors).values_list("session_key", flat=True)
-    transaction.on_commit(partial(end_sockets, list(keys)))
-
-
-def end_sockets(session_keys: Collection[str]) -> None:
-    """End the sockets of these login sessions."""
+    end_sessions(LoginSession.objects.filter(visitor__in=visitors).values_list("session_key", flat=True), BANNED)

@@ -20,17 +20,22 @@ itself.
 
 import logging
 import re
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
-from chat.database import in_thread
+from channels_socketio.authority import look_at_sessions
+from channels_socketio.endings import BANNED
+from channels_socketio.standing import MOST, Standing
+from chat.database import in_kept_thread, in_thread
 from chat.lookups import lookups
-from chat.models import LoginSession, Visitor
+from chat.models import LoginSession, Visitor, lies_ahead
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +46,15 @@ class SessionStore(DatabaseStore):
     """The session of a request or of a socket's handshake.
 
     `row` is the live row as it was loaded, with its visitor: None before loading, for an
-    unknown or expired key, and after the end of the login session.
+    unknown or expired key, and after the end of the login session. `lasting_id` is the row's
+    number, `expires_at` its end, as sockets need them.
     """
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
         self.row: LoginSession | None = None
+        self.lasting_id: int | None = None
+        self.expires_at: datetime | None = None
 
     @classmethod
     def get_model_class(cls) -> type[LoginSession]:
@@ -56,11 +64,7 @@ class SessionStore(DatabaseStore):
     def load(self) -> dict[str, Any]:
         """Return the data of the live row; without one, {} and the key is forgotten."""
         rows = LoginSession.objects.live().select_related("visitor")
-        self.row = rows.filter(session_key=self.session_key).first()
-        if self.row is None:
-            self._session_key = None
-            return {}
-        return self.read(self.row)
+        return self._begin(rows.filter(session_key=self.session_key).first())
 
     def read(self, row: LoginSession) -> dict[str, Any]:
         """Return the data in `row`, {} when it is not what was written there."""
@@ -125,6 +129,7 @@ class SessionStore(DatabaseStore):
             return
         new = self._get_new_session_key()
         if LoginSession.objects.filter(session_key=old).update(session_key=new):
+            look_at_sessions([old])
             self._session_key = new
             self.modified = True
         else:
@@ -139,11 +144,7 @@ class SessionStore(DatabaseStore):
 
     async def aload(self) -> dict[str, Any]:
         """See load(); all who wait at the same time share a query."""
-        self.row = await lookups().find(self.session_key)
-        if self.row is None:
-            self._session_key = None
-            return {}
-        return self.read(self.row)
+        return self._begin(await lookups().find(self.session_key))
 
     async def aexists(self, session_key: str) -> bool:
         """See exists()."""
@@ -170,6 +171,24 @@ class SessionStore(DatabaseStore):
         """See clear_expired()."""
         await in_thread(cls.clear_expired)()
 
+    @classmethod
+    async def astandings(cls, sessions: Sequence["SessionStore"]) -> list[Standing | None]:
+        """Return how login sessions that were loaded stand now, by the number that outlives their keys."""
+        found: dict[int, Standing] = {}
+        numbers = [session.lasting_id for session in sessions if session.lasting_id is not None]
+        for first in range(0, len(numbers), MOST):
+            found |= await in_kept_thread(find_standings)(numbers[first : first + MOST])
+        return [None if session.lasting_id is None else found.get(session.lasting_id) for session in sessions]
+
+    def _begin(self, row: LoginSession | None) -> dict[str, Any]:
+        """Return the data of a row that was looked up, {} without one."""
+        self.row = row
+        if row is None:
+            self._session_key = None
+            return {}
+        self.lasting_id, self.expires_at = row.pk, row.expire_date
+        return self.read(row)
+
     def _validate_session_key(self, key: str | None) -> bool:
         return is_well_formed(key)
 
@@ -195,11 +214,23 @@ class SessionStore(DatabaseStore):
             stored = self.read(row)
             if "visitor" not in data and "visitor" in stored:
                 data |= {"visitor": stored["visitor"], "name": stored["name"]}
+            if any(stored.get(key) != data.get(key) for key in (SESSION_KEY, HASH_SESSION_KEY)):
+                look_at_sessions([row.session_key])
             row.session_data = self.encode(data)
             row.expire_date = self.get_expiry_date()
             row.visitor_id, row.user_id = owners(data)
             row.save(update_fields=["session_data", "expire_date", "visitor", "user"])
         self.row = row
+
+
+def find_standings(numbers: Collection[int]) -> dict[int, Standing]:
+    """Return how those login sessions stand that are live, by primary key."""
+    rows = LoginSession.objects.live().filter(pk__in=numbers)
+    columns = rows.values_list("pk", "session_key", "expire_date", "user_id", "visitor__banned_until")
+    return {
+        pk: Standing(key, expires, None if user is None else str(user), BANNED if lies_ahead(banned_until) else None)
+        for pk, key, expires, user, banned_until in columns
+    }
 
 
 def is_well_formed(key: str | None) -> bool:

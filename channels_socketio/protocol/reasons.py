@@ -19,6 +19,7 @@ class Reason(enum.Enum):
     CONNECT_TIMEOUT = ("connect timeout", logging.INFO)
     SLOW_CONSUMER = ("slow consumer", logging.WARNING)
     SERVER_SHUTTING_DOWN = ("server shutting down", logging.DEBUG)
+    SESSION_ENDED = ("session ended", logging.INFO)
     TAKEN_OVER = ("taken over", logging.INFO)
     LOG_UNAVAILABLE = ("log unavailable", logging.WARNING)
     FORCED_SERVER_CLOSE = ("forced server close", logging.INFO)

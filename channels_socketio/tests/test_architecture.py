@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 APP = "channels_socketio"
 # What would bring in I/O, a clock or chance. (`logging` is there for the names of its levels.)
 IMPURE = {"asyncio", "datetime", "os", "random", "secrets", "select", "socket", "ssl", "threading", "time", "uuid"}
-LAYER_READERS = {f"{APP}.{name}" for name in ("backplane", "checks", "emitter", "runtime")}
+LAYER_READERS = {f"{APP}.{name}" for name in ("authority", "backplane", "checks", "emitter", "runtime")}
 
 
 def modules(*packages: str) -> dict[str, Path]:
@@ -68,7 +68,9 @@ def test_the_protocol_needs_the_standard_library_only_and_neither_io_nor_clock_n
         ("log", set()),
         ("tail", {"log", "payloads", "protocol"}),
         ("feed", {"backplane", "hub", "log", "protocol", "tail"}),
-        ("relay", {"backplane"}),
+        ("relay", {"audience", "backplane"}),
+        ("registry", {"connection"}),
+        ("standing", {"endings"}),
         ("conf", {"protocol"}),
         ("testing", {"protocol"}),
     ],

@@ -16,7 +16,7 @@ from channels_socketio.tests.test_checks import WRONG
 def test_the_defaults_are_those_of_the_protocols() -> None:
     options = Options.from_settings({})
     assert options == Options(
-        EngineOptions(), SocketIOOptions(), 4_194_304, 256, 10.0, False, True, 604_800.0, 500, 1.0
+        EngineOptions(), SocketIOOptions(), 4_194_304, 256, 10.0, False, True, 604_800.0, 500, 1.0, 30.0
     )
 
 
@@ -40,6 +40,7 @@ def test_each_option_goes_to_its_place() -> None:
         "RECOVERY_SECONDS": 10,
         "RECOVERY_LIMIT": 11,
         "LOG_INTERVAL": 12.5,
+        "SESSION_CHECK_INTERVAL": 13.5,
         "LEGACY_CLIENTS": True,
     }
     assert settings.keys() == DEFAULTS.keys()
@@ -54,6 +55,7 @@ def test_each_option_goes_to_its_place() -> None:
         recovery_seconds=10,
         recovery_limit=11,
         log_interval=12.5,
+        session_check_interval=13.5,
     )
 
 

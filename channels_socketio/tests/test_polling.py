@@ -17,7 +17,6 @@ from channels_socketio.tests.arenas import (
     joined,
     login_session,
 )
-from channels_socketio.tests.processes import Site
 from channels_socketio.tests.raw import Raw, read, read_packet
 
 UNKNOWN_TRANSPORT = '{"code":0,"message":"Transport unknown"}'
@@ -218,17 +217,6 @@ async def test_another_login_session_cannot_use_an_engine_id_and_the_owner_does_
         await owner.post(sid, '42["echo",1]')
         assert (await poll.answer()).text == '42["echoed",1]'
         await assert_alive(owner, sid)
-
-
-async def test_the_end_of_the_login_session_is_the_end_of_polling(site: Site) -> None:
-    key = site.new_cookie()
-    async with Raw(site.port, headers=[f"Cookie: sessionid={key}"]) as raw:
-        sid = await raw.open()
-        assert (await raw.post(sid, "40")).status == 200
-        site.manage("shell", "-c", f"from chat.sessions import SessionStore; SessionStore({key!r}).delete()")
-        assert (await raw.poll(sid)).pair == (403, NO_LOGIN_SESSION)
-        assert (await raw.post(sid, "3")).pair == (403, NO_LOGIN_SESSION)
-        assert (await raw.ask("GET")).pair == (403, NO_LOGIN_SESSION)
 
 
 # Names and numbers

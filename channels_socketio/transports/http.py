@@ -1,8 +1,8 @@
 """The HTTP endpoint of the polling transport, as a Channels consumer: handshake, poll, post.
 
 A poll that finds nothing is held by one future; no thread, no timer and no database connection
-waits with it. Every request passes `AuthMiddlewareStack` and `admit` anew and must come with the login session
-that opened the connection, so a stolen engine id alone is worth nothing.
+waits with it. Every request must come with the key of the login session that the connection lives by, so a stolen
+engine id alone is worth nothing. The database is not asked for that: a connection ends with its login session.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
 
+from ..admission import gone
 from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
 from ..protocol.engine_packets import Encoded
 from ..protocol.reasons import Reason
 from ..refusal import FORBIDDEN, Refused, error_body, respond
-from ..relay import RELAYED, new_question, send_response
+from ..relay import RELAYED, claimed_key, new_question, send_response
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class PollingEndpoint(AsyncConsumer):
         if transport is None:
             await self._relay(request.sid)
             return
-        if RELAYED not in self.scope:
-            await self.server.admit(self.scope)
-        self.server.check_owner(transport.connection, self.scope)
+        await self.server.check_owner(transport.connection, self.scope)
         match self.scope["method"]:
             case "GET":
                 await self._poll(transport)
+            case "POST" if transport.connection.close_reason is Reason.SESSION_ENDED:
+                raise gone()
             case "POST":
                 await self._post(transport)
             case method:
@@ -93,17 +94,19 @@ class PollingEndpoint(AsyncConsumer):
     async def _relay(self, sid: str) -> None:
         """Have the process that has the connection answer."""
         runtime = self.server.runtime
+        owner = runtime.relay.owner_of(sid)
+        if RELAYED not in self.scope and (owner is None or claimed_key(self.scope) is None):
+            await self.server.admit_late(self.scope)
         if sid in runtime.connections:
             raise HandshakeError(Fault.BAD_REQUEST)
-        owner = runtime.relay.owner_of(sid)
         if owner is None:
             raise HandshakeError(Fault.UNKNOWN_SID)
-        await self.server.admit(self.scope)
         await runtime.start()
         body = await self._read_body() if self.scope["method"] == "POST" else b""
         question = new_question(sid, self.scope, body)
         response = await runtime.relay.ask(owner, question, self._client_gone())
         if response is None:
+            await self.server.admit_late(self.scope)
             raise HandshakeError(Fault.SHUTTING_DOWN if runtime.closing else Fault.UNKNOWN_SID)
         await send_response(self.base_send, response)
 

@@ -147,9 +147,9 @@ class WebSocketTransport(AsyncConsumer):
         polling = self.server.runtime.polling.get(sid)
         connection = self.server.runtime.connections.get(sid) if polling is None else polling.connection
         if connection is None:
+            await self.server.admit_late(self.scope)
             raise HandshakeError(Fault.UNKNOWN_SID)
-        await self.server.admit(self.scope)
-        self.server.check_owner(connection, self.scope)
+        await self.server.check_owner(connection, self.scope)
         self._attach(connection)
         await self._accept()
         if polling is None or polling.candidate or connection.closed:

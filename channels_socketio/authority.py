@@ -1,0 +1,65 @@
+"""Ending the connections of login sessions and of users, on all processes, from anywhere in Django.
+
+Views, signals, management commands, other processes: what is said here is done once the current transaction of the
+database `using` commits. It is news: fast, and without a promise. So the truth must be in the database as well, and
+where it is, each process's sweep ends whom the news missed.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+
+from .audience import session_hash
+from .backplane import send_alone
+from .emitter import hand_over
+from .endings import ENDED, Ending
+from .guard import END_SESSIONS, END_USER, LOOK_AT_SESSIONS, LOOK_AT_USER
+from .runtime import Runtime
+
+
+def end_sessions(session_keys: Iterable[str], ending: Ending = ENDED, using: str | None = None) -> None:
+    """End the connections of the login sessions with these keys; their sockets are told why."""
+    _tell_later(using, END_SESSIONS, _hashes(session_keys), *ending)
+
+
+def end_user(user: Any, ending: Ending, using: str | None = None) -> None:
+    """End the connections of all login sessions of a user: a model instance or a primary key."""
+    _tell_later(using, END_USER, _pk(user), *ending)
+
+
+def look_at_sessions(session_keys: Iterable[str], using: str | None = None) -> None:
+    """Have all processes look how these login sessions stand in the database: rotated, changed or gone.
+
+    Connections are bound to the login session as it is now; `session_keys` are those that it had before.
+    """
+    _tell_later(using, LOOK_AT_SESSIONS, _hashes(session_keys))
+
+
+def look_at_user(user: Any, using: str | None = None) -> None:
+    """Have all processes look how a user stands in the database: inactive, renamed, with another password."""
+    _tell_later(using, LOOK_AT_USER, _pk(user))
+
+
+def _tell_later(using: str | None, kind: str, *args: Any) -> None:
+    transaction.on_commit(partial(_tell, kind, args), using=using, robust=True)
+
+
+def _tell(kind: str, args: tuple[Any, ...]) -> None:
+    if not hand_over(partial(_tell_in, kind, args)):
+        async_to_sync(send_alone)(get_channel_layer(), [kind, *args])
+
+
+def _tell_in(kind: str, args: tuple[Any, ...], runtime: Runtime) -> None:
+    runtime.guard.tell(kind, *args)
+
+
+def _hashes(session_keys: Iterable[str]) -> list[str]:
+    return [session_hash(key) for key in session_keys]
+
+
+def _pk(user: Any) -> str:
+    return str(getattr(user, "pk", user))

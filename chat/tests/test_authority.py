@@ -1,0 +1,288 @@
+"""The login session's authority over its sockets: two processes with Redis and PostgreSQL, and one with neither."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, suppress
+from typing import Any
+
+import pytest
+
+from channels_socketio.protocol.packets import PacketType
+from channels_socketio.tests.arenas import UNKNOWN_SID
+from channels_socketio.tests.clients import WAYS, Client, PollingWay
+from channels_socketio.tests.processes import NODE_MODULES, Postgres, Redis, Site
+from channels_socketio.tests.raw import Raw
+from channels_socketio.tests.stages import OfficialClient
+
+APPLICATION = "chat.tests.authority_site:application"
+INTERVAL = 0.5  # of the sweep, where a case needs one
+SOON = 1.0  # seconds in which an end that is told of reaches all sockets
+GONE = '{"code":4,"message":"Session unknown or expired."}'
+# A user who may not log in is a guest from then on, as on the pages: the login session goes on.
+REFUSALS = {"banned": (403, '{"code":4,"message":"Banned."}'), "user inactive": (400, UNKNOWN_SID)}
+
+# What is done, whether the visitor is logged in, and the reason that the sockets are told.
+TOLD = [
+    ("log-out", True, "logged out"),
+    ("log-out", False, "logged out"),
+    ("flush", False, "ended"),
+    ("delete", False, "ended"),
+    ("delete-many", True, "ended"),
+    ("delete-visitor", False, "ended"),
+    ("deactivate", True, "user inactive"),
+    ("set-password", True, "password changed"),
+    ("ban", False, "banned"),
+    ("delete-user", True, "user deleted"),
+]
+SWEPT = [
+    ("sql-delete", False, "ended"),
+    ("clear-expired", False, "ended"),
+    ("sql-deactivate", True, "user inactive"),
+    ("sql-password", True, "password changed"),
+    ("sql-ban", False, "banned"),
+]
+
+
+class Hosts:
+    """The processes of one chat; what is done, is done at the last."""
+
+    def __init__(self, sites: list[Site]) -> None:
+        self.sites = sites
+
+    async def do(self, what: str, key: str) -> Any:
+        """Have something happen to the login session of `key`."""
+        async with Raw(self.sites[-1].port, f"/do/{what}") as raw:
+            answer = await raw.ask("GET", key=key)
+        assert answer.status == 200, self.sites[-1].process.output()[-3000:]
+        return json.loads(answer.body)
+
+    async def visitor(self, logged_in: bool = False) -> str:
+        """Return the session key of somebody new."""
+        key = await asyncio.to_thread(self.sites[0].new_cookie)
+        return str((await self.do("log-in", key))[0]) if logged_in else key
+
+
+@pytest.fixture(scope="module", params=["two processes", "one process"])
+def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """The chat with each kind of neighbours."""
+    folder = tmp_path_factory.mktemp("authority")
+    env = {"SESSION_CHECK_INTERVAL": str(INTERVAL), "LIMITS": "off"}
+    with ExitStack() as stack:
+        if request.param == "two processes":
+            postgres: Postgres = request.getfixturevalue("postgres")
+            redis = Redis(folder).start()
+            stack.callback(redis.stop)
+            env |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
+        sites = [Site(folder, "serve", env, APPLICATION) for _ in range(2 if "REDIS_URL" in env else 1)]
+        for site in sites:
+            stack.callback(site.start().stop)
+        yield Hosts(sites)
+        for site in sites:
+            assert "Traceback" not in site.process.output()
+
+
+class Outcast(OfficialClient):
+    """Socket.IO's own client, which says what becomes of it."""
+
+    def __init__(self, port: int, cookie: str, transport: str) -> None:
+        super().__init__(port, transport)
+        self.command[1:] = [str(NODE_MODULES.parent / "outcast.cjs"), self.command[2], cookie, transport]
+
+    async def __aexit__(self, *details: object) -> None:
+        with suppress(ProcessLookupError):  # who is put out for good has nothing left to do
+            await super().__aexit__(*details)
+
+
+class Crowd:
+    """Clients of one login session, one for each transport at each process, and official ones."""
+
+    def __init__(self, stack: AsyncExitStack, hosts: Hosts) -> None:
+        self.stack, self.hosts = stack, hosts
+        self.clients: list[Client] = []
+        self.raws: list[Raw] = []
+        self.outcasts: list[Outcast] = []
+
+    async def raw(self, site: Site, key: str) -> Raw:
+        """Return a browser with the cookie."""
+        raw = await self.stack.enter_async_context(Raw(site.port, headers=[cookie_header(key)]))
+        self.raws.append(raw)
+        return raw
+
+    async def enter(self, key: str, official: bool = False) -> "Crowd":
+        """Connect all of them, and wait until they are there."""
+        for site in self.hosts.sites:
+            for way in WAYS.values():
+                client = await Client(await way(await self.raw(site, key))).open()
+                assert "sid" in (await client.join()).data
+                await named(client)
+                self.clients.append(client)
+        for transport in ("websocket", "polling") if official else ():
+            outcast = Outcast(self.hosts.sites[0].port, f"sessionid={key}", transport)
+            await self.stack.enter_async_context(outcast)
+            assert await outcast.next() == ["connect"]
+            assert (await outcast.next())[0] == "welcome"
+            self.outcasts.append(outcast)
+        return self
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """What is closed after the test."""
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+def cookie_header(key: str) -> str:
+    """Return the header with a session cookie."""
+    return f"Cookie: sessionid={key}"
+
+
+async def named(client: Client) -> str:
+    """Return the name in the next `welcome`."""
+    while (event := await client.event())[0] != "welcome":
+        pass
+    return str(event[1]["name"])
+
+
+async def last_words(client: Client) -> Any:
+    """Return the data of `session ended`; check that it is the last event and that the client is put out behind it."""
+    *before, ended, disconnect = await client.end()
+    assert disconnect.type is PacketType.DISCONNECT, disconnect
+    assert ended.type is PacketType.EVENT
+    assert ended.data[0] == "session ended"
+    assert all(packet.data[0] == "new chat" for packet in before), before
+    return ended.data[1]
+
+
+async def assert_ended(crowd: Crowd, reason: str) -> None:
+    """Check that all are told why, and put out for good."""
+    for told in await asyncio.gather(*map(last_words, crowd.clients)):
+        assert told.keys() == {"reason", "message"}
+        assert told["reason"] == reason
+    for outcast in crowd.outcasts:
+        assert (await outcast.next())[1]["reason"] == reason
+        assert await outcast.next() == ["disconnect", "io server disconnect", False]
+
+
+async def assert_untouched(crowd: Crowd) -> None:
+    """Check that all can still speak."""
+    for client in crowd.clients:
+        assert (await client.call("send chat", {"msg": "still here"}))[0]["ok"] is True
+
+
+@pytest.mark.parametrize(("what", "logged_in", "reason"), TOLD)
+async def test_an_end_that_is_told_of_reaches_all_sockets_at_once_and_nobody_else(
+    hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str
+) -> None:
+    await check_end(hosts, stack, what, logged_in, reason, SOON)
+
+
+@pytest.mark.parametrize(("what", "logged_in", "reason"), SWEPT)
+async def test_an_end_that_nobody_tells_of_is_found_by_the_sweep(
+    hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str
+) -> None:
+    await check_end(hosts, stack, what, logged_in, reason, INTERVAL + SOON)
+
+
+async def check_end(
+    hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str, seconds: float
+) -> None:
+    """Have a login session end; all its sockets end within `seconds`, others go on."""
+    bystanders = await Crowd(stack, hosts).enter(await hosts.visitor(logged_in))
+    key = await hosts.visitor(logged_in)
+    crowd = await Crowd(stack, hosts).enter(key, official=True)
+    await hosts.do(what, key)
+    before = time.monotonic()
+    await assert_ended(crowd, reason)
+    assert time.monotonic() - before < seconds
+    for client, raw in zip(crowd.clients, crowd.raws, strict=True):
+        if isinstance(client.way, PollingWay):
+            assert (await raw.poll(client.handshake["sid"])).pair == REFUSALS.get(reason, (403, GONE))
+            assert (await raw.post(client.handshake["sid"], "3")).pair == REFUSALS.get(reason, (403, GONE))
+    await assert_untouched(bystanders)
+
+
+async def test_a_login_session_that_expires_ends_its_sockets_at_that_moment(
+    hosts: Hosts, stack: AsyncExitStack
+) -> None:
+    key = await hosts.visitor()
+    before = time.monotonic()
+    await hosts.do("expire-soon", key)
+    crowd = await Crowd(stack, hosts).enter(key)
+    await assert_ended(crowd, "expired")
+    assert 0.9 < time.monotonic() - before < 1 + SOON
+
+
+async def test_a_login_binds_the_sockets_of_other_tabs_to_the_user(hosts: Hosts, stack: AsyncExitStack) -> None:
+    old = await hosts.visitor()
+    crowd = await Crowd(stack, hosts).enter(old)
+    stranger = await Crowd(stack, hosts).enter(await hosts.visitor())
+    key, username = await hosts.do("log-in", old)
+    for client in crowd.clients:
+        assert await named(client) == username
+        answer = (await client.call("send chat", {"msg": "hello"}))[0]
+        assert answer["ok"] is True
+        while (event := await client.event())[0] != "new chat" or event[1]["id"] != answer["id"]:
+            pass
+        assert event[1]["name"] == username
+    for raw in crowd.raws:
+        raw.headers[:] = [cookie_header(key)]
+    await assert_untouched(crowd)
+    await assert_untouched(stranger)
+    for site in hosts.sites:
+        async with Raw(site.port, headers=[cookie_header(old)]) as raw:
+            assert (await raw.ask("GET")).pair == (403, GONE)
+    assert (await hosts.do("rename", key)).startswith("renamed-")
+    for client in crowd.clients:
+        assert (await named(client)).startswith("renamed-")
+    await hosts.do("log-out", key)
+    await assert_ended(crowd, "logged out")
+
+
+async def test_a_new_password_ends_the_users_other_login_sessions(hosts: Hosts, stack: AsyncExitStack) -> None:
+    own = await hosts.visitor(logged_in=True)
+    other = await Crowd(stack, hosts).enter(str(await hosts.do("log-in-again", own)))
+    mine = await Crowd(stack, hosts).enter(own)
+    key = await hosts.do("change-password", own)
+    await assert_ended(other, "password changed")
+    for raw in mine.raws:
+        raw.headers[:] = [cookie_header(key)]
+    await assert_untouched(mine)
+
+
+async def test_what_a_login_session_had_is_worth_nothing_to_another_and_survives_a_login(
+    hosts: Hosts, stack: AsyncExitStack
+) -> None:
+    key, thief = await hosts.visitor(), await hosts.visitor()
+    site = hosts.sites[0]
+    crowd = Crowd(stack, hosts)
+    client = await Client(await WAYS["polling"](await crowd.raw(site, key))).open()
+    answer = (await client.join()).data
+    await named(client)
+    message = {"msg": "mine", "id": "0b9d8a7c-1111-4222-8333-444455556666"}
+    receipt = (await client.call("send chat", message))[0]
+    offset = (await client.event())[-1]
+    auth = {"pid": answer["pid"], "offset": offset}
+    stealing = await crowd.raw(site, thief)
+    sid = client.handshake["sid"]
+    assert (await stealing.poll(sid)).pair == (403, GONE)
+    assert (await stealing.post(sid, "1")).pair == (403, GONE)
+    await assert_new_to(stealing, auth, message, receipt)
+    new_key, _ = await hosts.do("log-in", key)
+    back = await Client(await WAYS["websocket"](await crowd.raw(hosts.sites[-1], new_key))).open()
+    assert (await back.join(auth=auth)).data == answer
+    await hosts.do("flush", new_key)
+    await back.end()
+    await assert_new_to(stealing, auth, message, receipt)
+
+
+async def assert_new_to(raw: Raw, auth: dict[str, Any], message: dict[str, str], receipt: Any) -> None:
+    """Check that private id and message id do nothing for somebody else."""
+    thief = await Client(await WAYS["websocket"](raw)).open()
+    assert (await thief.join(auth=auth)).data["pid"] != auth["pid"]
+    own = (await thief.call("send chat", message))[0]
+    assert own["ok"] is True
+    assert own["seq"] > receipt["seq"]
+    await thief.way.close()
