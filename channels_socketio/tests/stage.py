@@ -5,6 +5,7 @@ say by which layer news go: one that loses a third of them and repeats another.
 """
 
 import json
+import logging
 import os
 from typing import Any
 
@@ -24,6 +25,7 @@ def layer() -> dict[str, Any]:
     return {"BACKEND": "channels_socketio.tests.lossy.LossyLayer", "CONFIG": {"seed": seed, "hosts": [REDIS_URL]}}
 
 
+logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # for Stage.errors
 settings.configure(
     SECRET_KEY="no secret, for tests only",
     ALLOWED_HOSTS=["127.0.0.1"],

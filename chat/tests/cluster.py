@@ -82,9 +82,9 @@ class Cluster:
         return found
 
     def errors(self) -> list[str]:
-        """Return what the servers have logged as errors, without what is said of a layer that is not there."""
+        """Return what the servers have logged as errors, without what is said of a Redis that is not there."""
         lines = [line for site in self.sites for line in site.process.output().splitlines() if " ERROR " in line]
-        return [line for line in lines if "channels_redis" not in line and "layer" not in line]
+        return [line for line in lines if "channels_redis" not in line and "ConnectionError" not in line]
 
     def _query(self) -> list[tuple[str, int, object, str, str]]:
         if self.database == "sqlite":
