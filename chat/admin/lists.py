@@ -64,7 +64,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_display_links: Any = None
     sortable_by = ()
     lookups: ClassVar[tuple[str, ...]] = ()  # beside those of filters, what an address may ask for
 

@@ -32,6 +32,7 @@ __all__ = [
     "Browser",
     "Come",
     "Locator",
+    "Page",
     "Route",
     "Visitor",
     "WebSocketRoute",
