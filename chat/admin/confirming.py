@@ -5,7 +5,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.widgets import AdminSplitDateTime
@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
+from chat.admin.lists import ReadOnlyAdmin
 from chat.models import FOREVER
 from chat.services import LONGEST_TEXT, clean_text
 
@@ -87,7 +88,7 @@ class AnnouncementForm(forms.Form):
 
 
 def confirm(
-    model_admin: "admin.ModelAdmin[Any]",
+    model_admin: ReadOnlyAdmin,
     request: HttpRequest,
     chosen: QuerySet[Any],
     flag: int,
@@ -116,9 +117,7 @@ def confirm(
     return None
 
 
-def ask(
-    model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, objects: Sequence[Any], form: forms.Form
-) -> TemplateResponse:
+def ask(model_admin: ReadOnlyAdmin, request: HttpRequest, objects: Sequence[Any], form: forms.Form) -> TemplateResponse:
     """Return the page that asks."""
     name = request.POST["action"]
     action = model_admin.get_actions(request)[name]
@@ -129,7 +128,7 @@ def ask(
         "media": model_admin.media + form.media,
         "action": name,
         "action_checkbox_name": ACTION_CHECKBOX_NAME,
-        "objects": objects,
+        "objects": [(each.pk, model_admin.describe(each)) for each in objects],
         "form": form,
     }
     return TemplateResponse(request, "admin/chat/confirm.html", context)

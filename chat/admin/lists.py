@@ -94,6 +94,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
             return request is not None and all(part in request.GET for part in dates[: dates.index(lookup)])
         return lookup in (*filters, *self.lookups)
 
+    def describe(self, obj: Any) -> str:
+        """Return what a moderator has to read about an object before something is done to it."""
+        return str(obj)
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -149,4 +153,9 @@ def link_to(target: Any, text: object = None) -> SafeString | str:
 
 def end_of(moment: datetime) -> str:
     """Return until when something lasts, for people."""
-    return gettext("for ever") if moment == FOREVER else gettext("until %s") % localize(localtime(moment))
+    return gettext("for ever") if moment == FOREVER else gettext("until %s") % shown(moment)
+
+
+def shown(moment: datetime | None) -> str:
+    """Return a time for people, "-" for none."""
+    return "-" if moment is None else localize(localtime(moment))

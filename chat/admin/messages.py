@@ -11,7 +11,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import ReasonForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, link_to, whole_number
+from chat.admin.lists import link_to, whole_number
 from chat.admin.visitors import ModeratesVisitors
 from chat.models import Message, Room, Visitor
 
@@ -35,7 +35,7 @@ class DeletedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Message)
-class MessageAdmin(ModeratesVisitors, ReadOnlyAdmin):
+class MessageAdmin(ModeratesVisitors):
     """The messages of all rooms, newest first. A date and a room together cost a walk through that date."""
 
     list_display = ("room", "seq", "name", "shown_text", "at", "deleted_at")
@@ -71,6 +71,10 @@ class MessageAdmin(ModeratesVisitors, ReadOnlyAdmin):
         if (seq := whole_number(words)) is not None:
             return found.filter(seq=seq)
         return found.filter(seq__gt=room.head - NEWEST, text__icontains=words) if words else found
+
+    def describe(self, obj: Message) -> str:
+        """Return where it is, and who said what."""
+        return f"{obj} \u2013 {obj.name}: {self.shown_text(obj)}"
 
     def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
         """Return the senders."""

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin
@@ -16,7 +15,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import ReasonForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, link_to, users_called, whole_number
+from chat.admin.lists import link_to, shown, users_called, whole_number
 from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, standing_of
 from chat.models import LoginSession, LoginSessionQuerySet, Visitor
 
@@ -45,7 +44,7 @@ class LiveFilter(admin.SimpleListFilter):
 
 
 @admin.register(LoginSession)
-class LoginSessionAdmin(ModeratesVisitors, ReadOnlyAdmin):
+class LoginSessionAdmin(ModeratesVisitors):
     """The login sessions, those first that were renewed last."""
 
     list_display = ("id", "name", "user", "first_seen", "last_seen", "expire_date", "live", "standing")
@@ -69,6 +68,10 @@ class LoginSessionAdmin(ModeratesVisitors, ReadOnlyAdmin):
             return queryset.filter(visitor__name=name)
         return queryset.filter(user__in=users_called(term))
 
+    def describe(self, obj: LoginSession) -> str:
+        """Return which it is, and whose."""
+        return " \u2013 ".join(str(each) for each in (obj, obj.visitor, obj.user) if each is not None)
+
     def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
         """Return the visitors behind login sessions."""
         return Visitor.objects.filter(login_session__in=chosen.order_by())
@@ -89,14 +92,14 @@ class LoginSessionAdmin(ModeratesVisitors, ReadOnlyAdmin):
         return link_to(session.user)
 
     @admin.display()
-    def first_seen(self, session: LoginSession) -> datetime | None:
+    def first_seen(self, session: LoginSession) -> str:
         """Return when the visitor came first."""
-        return session.visitor.first_seen if session.visitor else None
+        return shown(session.visitor.first_seen if session.visitor else None)
 
     @admin.display()
-    def last_seen(self, session: LoginSession) -> datetime | None:
+    def last_seen(self, session: LoginSession) -> str:
         """Return when the visitor was here last."""
-        return session.visitor.last_seen if session.visitor else None
+        return shown(session.visitor.last_seen if session.visitor else None)
 
     @admin.display(boolean=True)
     def live(self, session: LoginSession) -> bool:

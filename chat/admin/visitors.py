@@ -10,14 +10,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
-from django.utils.timezone import localtime
 from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import BanForm, ReasonForm, UnbanForm, UntilForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, end_of, link_to, users_called, whole_number
+from chat.admin.lists import ReadOnlyAdmin, end_of, link_to, shown, users_called, whole_number
 from chat.bans import block_of
 from chat.models import LoginSession, Message, Room, Visitor
 
@@ -26,7 +24,7 @@ LATELY = 20  # messages of a visitor
 Data = dict[str, Any]
 
 
-class ModeratesVisitors(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class ModeratesVisitors(ReadOnlyAdmin):
     """Actions on visitors, for the admin of whatever leads to some; each needs a permission of `Visitor`."""
 
     def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
@@ -112,7 +110,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Visitor)
-class VisitorAdmin(ModeratesVisitors, ReadOnlyAdmin):
+class VisitorAdmin(ModeratesVisitors):
     """Everybody who was here; whoever has no name any more has no login session either."""
 
     list_display = ("id", "name", "user", "address", "first_seen", "last_seen", "live", "standing")
@@ -214,7 +212,7 @@ def said_by(visitor: Visitor | None) -> str:
     rows = format_html_join(
         "\n",
         "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-        ((localize(localtime(message.at)), link_to(message), message.text) for message in messages),
+        ((shown(message.at), link_to(message), message.text) for message in messages),
     )
     address = f"{reverse('admin:chat_message_changelist')}?visitor__id__exact={visitor.pk}"
     return format_html('<table class="said">{}</table><a href="{}">{}</a>', rows, address, gettext("All messages"))

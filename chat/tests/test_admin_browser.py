@@ -36,7 +36,7 @@ def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
 def console(browser: Browser, site: Site) -> Iterator[Page]:
     """The admin's first page, as a moderator sees it; at the end, nothing may have been amiss in the browser."""
     site.manage("shell", "-v", "0", "-c", ADMIN)
-    context = browser.new_context(viewport={"width": 1000, "height": 620}, locale="en-GB")
+    context = browser.new_context(viewport={"width": 1400, "height": 800}, locale="en-GB")
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -53,7 +53,7 @@ def console(browser: Browser, site: Site) -> Iterator[Page]:
 def picture(page: Page, name: str) -> None:
     """Keep a screenshot, if they are wanted."""
     if folder := os.environ.get("SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png")
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def test_a_moderator_finds_a_visitor_and_bans(site: Site, come: Come, console: Page) -> None:
