@@ -10,7 +10,10 @@ only a misdirected request costs. The price: two letters for such a request, one
 held, and an owner that has died is found out by its silence. Whoever can write to the channel layer can ask anything
 here, as it can publish anything.
 
-Nothing here needs a bound of its own: a question is an open request of this process, and an owner answers at most one
+A letter that the layer loses is as a dead owner: the client is told that its connection is unknown, and makes another.
+One that the layer repeats is dropped: answered twice, a post would be handled twice, and what a second poll took lost.
+
+Questions need no bound of their own: one is an open request of this process, and an owner answers at most one
 poll and one post of a connection at a time.
 """
 
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 RELAYED = "channels_socketio.relayed"  # in the scope of a request that another process admitted: its login key
 PATIENCE_SECONDS = 5.0  # without a word from the owner
 WORD_SECONDS = 2.0  # between the words of an owner whose answer takes time
+TAKEN = 1000  # questions, the newest, of which a repeat is known
 ENGINE_ID = re.compile(r"([\w-]{8})[\w-]{20}", re.ASCII)
 FORWARDED = {b"accept-encoding", b"content-type"}
 
@@ -59,6 +63,7 @@ class Relay:
         self._numbers = itertools.count()
         self._questions: dict[int, Question] = {}
         self._exchanges: dict[tuple[str, int], Exchange] = {}
+        self._taken: dict[tuple[str, int], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         backplane.on_letter = self._receive
@@ -110,6 +115,8 @@ class Relay:
     def _receive(self, letter: dict[str, Any]) -> None:
         kind, number, sender = letter["kind"], letter["number"], letter["from"]
         match kind:
+            case "question" if self._is_repeat(sender, number):
+                pass
             case "question":
                 # Kept at once: the letter that the client has gone may be right behind.
                 exchange = self._exchanges[sender, number] = Exchange(letter["content"])
@@ -121,6 +128,14 @@ class Relay:
                     left.gone.set()
             case _:
                 self._hear(number, kind == "answer", letter["content"])
+
+    def _is_repeat(self, sender: str, number: int) -> bool:
+        if (sender, number) in self._taken:
+            return True
+        if len(self._taken) == TAKEN:
+            del self._taken[next(iter(self._taken))]
+        self._taken[sender, number] = None
+        return False
 
     def _hear(self, number: int, final: bool, response: Response | None) -> None:
         asked = self._questions.get(number)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from channels_socketio.backplane import Backplane
 from channels_socketio.hub import Hub
 from channels_socketio.protocol.parcel import join
-from channels_socketio.relay import PATIENCE_SECONDS, WORD_SECONDS, Relay, new_question
+from channels_socketio.relay import PATIENCE_SECONDS, TAKEN, WORD_SECONDS, Relay, new_question
 from channels_socketio.tests.arenas import MAX_PAYLOAD, UNKNOWN_SID, Arena, assert_alive, joined, login_session
 from channels_socketio.tests.clients import Client, by_polling
 from channels_socketio.tests.party import eventually
@@ -252,11 +252,43 @@ async def test_a_client_may_be_gone_before_its_question_is_taken_up() -> None:
         while seen[-1:] != ["http.disconnect"]:
             seen.append((await receive())["type"])
 
-    backplane = Backplane(Hub(join, lambda call: call()), InMemoryChannelLayer(), "owner")
-    relay = Relay(backplane, "owner", lambda sid: application)
-    assert backplane.on_letter is not None
-    question = new_question("sid", {"method": "GET", "query_string": b"", "headers": []}, b"")
-    backplane.on_letter({"kind": "question", "number": 1, "from": "asker", "content": question})
-    backplane.on_letter({"kind": "gone", "number": 1, "from": "asker", "content": None})
+    relay, letter = owner_with(application)
+    letter("question", 1)
+    letter("gone", 1)
     await eventually(lambda: not relay.busy, "the question was answered")
     assert seen == ["http.request", "http.disconnect"]
+
+
+async def test_a_question_that_the_layer_repeats_is_answered_once() -> None:
+    """At once, and when the first has been answered; what is known of old questions has a bound."""
+    bodies: list[bytes] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        bodies.append((await receive())["body"])
+
+    relay, letter = owner_with(application)
+    for number in (1, 1, 2):
+        letter("question", number)
+    await eventually(lambda: not relay.busy, "the questions were answered")
+    letter("question", 1)
+    assert not relay.busy
+    assert bodies == [b"1", b"2"]
+    for number in range(3, TAKEN + 3):
+        letter("question", number)
+    letter("question", 1)
+    await eventually(lambda: not relay.busy, "the questions were answered")
+    assert bodies[-1] == b"1"
+
+
+def owner_with(application: Any) -> tuple[Relay, Callable[[str, int], None]]:
+    """Return the relay of a process whose connections `application` serves, and what gives it a letter."""
+    backplane = Backplane(Hub(join, lambda call: call()), InMemoryChannelLayer(), "owner")
+    relay = Relay(backplane, "owner", lambda sid: application)
+
+    def letter(kind: str, number: int) -> None:
+        scope = {"method": "POST", "query_string": b"", "headers": []}
+        content = new_question("sid", scope, b"%d" % number) if kind == "question" else None
+        assert backplane.on_letter is not None
+        backplane.on_letter({"kind": kind, "number": number, "from": "asker", "content": content})
+
+    return relay, letter
