@@ -1,6 +1,7 @@
 """One or two server processes of the chat with one database, to be killed and started again."""
 
 import asyncio
+import re
 import signal
 import sqlite3
 from contextlib import ExitStack, closing
@@ -13,6 +14,8 @@ from channels_socketio.tests.processes import Postgres, Redis, Site, accepts_con
 QUERY = (
     "SELECT slug, seq, client_id, name, text FROM chat_message JOIN chat_room ON room_id = chat_room.id ORDER BY seq"
 )
+RECORD = re.compile(r"^(?=\d{4}-\d\d-\d\d )", re.MULTILINE)  # a line of the log, with its traceback
+WITHOUT_REDIS = re.compile("channels_redis|ConnectionError")
 
 
 class Row(NamedTuple):
@@ -83,8 +86,9 @@ class Cluster:
 
     def errors(self) -> list[str]:
         """Return what the servers have logged as errors, without what is said of a Redis that is not there."""
-        lines = [line for site in self.sites for line in site.process.output().splitlines() if " ERROR " in line]
-        return [line for line in lines if "channels_redis" not in line and "ConnectionError" not in line]
+        records = [record for site in self.sites for record in RECORD.split(site.process.output())]
+        errors = [record for record in records if " ERROR " in record.partition("\n")[0]]
+        return [error for error in errors if not WITHOUT_REDIS.search(error.partition("\n")[0])]
 
     def _query(self) -> list[tuple[str, int, object, str, str]]:
         if self.database == "sqlite":
