@@ -57,7 +57,7 @@ def picture(page: Page, name: str) -> None:
 
 
 def test_a_moderator_finds_a_visitor_and_bans(site: Site, come: Come, console: Page) -> None:
-    guest, other = come(site), come(site)
+    guest, other = come(site, "/rooms/tea/"), come(site, "/rooms/tea/")
     name = guest.name
     guest.say("Buy my <b>tea</b>, it is cheap!")
     other.say("Please stop.")

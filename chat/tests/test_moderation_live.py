@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_socketio.tests.processes import Redis, Site
+from channels_socketio.tests.processes import Redis, Site, wait_until
 from channels_socketio.tests.raw import Raw
 from channels_socketio.tests.wire import Dial, WireClient
 
@@ -114,3 +116,35 @@ async def test_a_banned_visitor_is_ended_and_refused_by_both_transports(sites: l
     assert (await other.say("still here"))["ok"]
     await moderate(sites[1], banned, "moderation.unban([pk])")
     await dial(sites[0].ws_url + PATH, additional_headers={"Cookie": f"sessionid={banned.key}"})
+
+
+async def test_from_a_banned_address_nobody_stays_or_comes_in(sites: list[Site], dial: Dial) -> None:
+    guest, neighbour = await come_in(sites[0], dial), await come_in(sites[1], dial)
+    await moderate(sites[0], guest, "moderation.ban([pk], with_address=True)")
+    try:
+        for ended in (guest, neighbour):
+            assert (await ended.hear("session ended"))["reason"] == "banned"
+        for site in sites:
+            await wait_for_status(403, site)
+            await wait_for_status(403, site, "/socket.io/?EIO=4&transport=polling", neighbour.key)
+            await refused(neighbour, site, dial)
+    finally:
+        await moderate(sites[0], guest, "moderation.unban([pk], with_address=True)")
+    for site in sites:
+        await wait_for_status(200, site)
+    await come_in(sites[0], dial)
+
+
+async def wait_for_status(status: int, site: Site, path: str = "/", key: str = "") -> None:
+    """Ask, as the visitor with this key or as somebody new, until the answer has this status."""
+    request = Request(site.url + path, headers={"Cookie": f"sessionid={key}"} if key else {})
+
+    def ask() -> bool:
+        try:
+            with urlopen(request, timeout=10) as response:
+                return bool(response.status == status)
+        except HTTPError as error:
+            with error:
+                return error.code == status
+
+    await asyncio.to_thread(wait_until, ask, f"{path} was answered with {status}")
