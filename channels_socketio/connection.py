@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .admission import gone
 from .audience import audiences
 from .endings import EVENT, Ending
 from .protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
@@ -28,6 +29,7 @@ from .protocol.socketio import (
 from .refusal import Refused
 from .registry import Login
 from .runtime import new_id
+from .session_data import read
 from .socket import Socket
 from .transports import Transport
 
@@ -174,6 +176,19 @@ class Connection:
             self.scope["user"] = nobody() if user is None else user
         for namespace, socket in list(self.sockets.items()):
             socket.handle_rebind(before[namespace])
+
+    async def read_session(self) -> Any:
+        """Read the login session again, and go by it; raises Refused when it is over."""
+        if self.login is None or self.closed:
+            raise gone()
+        session = await read(self.scope["session"].session_key)
+        if session is None:
+            await self.runtime.guard.look_at(self.login)  # its key may have been rotated just now
+            if self.closed:
+                raise gone()
+        else:
+            self.scope["session"] = session
+        return self.scope["session"]
 
     def flush(self) -> None:
         """Write what the protocols have queued."""

@@ -15,14 +15,18 @@ everybody in the namespace.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 
 import msgspec
+from django.contrib.sessions.backends.base import UpdateError
 
+from .admission import gone
 from .log import Log
 from .refusal import Refused
+from .session_data import changes
 
 if TYPE_CHECKING:
     from .socket import Socket
@@ -158,6 +162,29 @@ class SocketIOConsumer:
     def user(self) -> Any:
         """The Django user, as it was when somebody last looked: at the handshake, a login, a change of the user."""
         return self.scope["user"]
+
+    async def fresh_session(self) -> Any:
+        """Read the login session again; the answer is `self.session` from then on.
+
+        Raises Refused when it is over.
+        """
+        return await self.socket.connection.read_session()
+
+    @asynccontextmanager
+    async def session_changes(self) -> AsyncIterator[dict[str, Any]]:
+        """Change the login session: `async with self.session_changes() as data: data["count"] += 1`.
+
+        `data` is what is stored at that moment, locked until the end, when it is saved; after an exception it is not.
+        Await nothing inside that writes to the database or takes long. Raises Refused when the login session is over,
+        TimeoutError after some seconds.
+        """
+        session = await self.fresh_session()
+        try:
+            async with changes(session.session_key) as data:
+                yield data
+        except UpdateError:
+            raise gone() from None
+        await self.fresh_session()
 
     async def connect(self, auth: dict[str, Any]) -> None:
         """Decide about a new socket; `auth` is what its client sent along.

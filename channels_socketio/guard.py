@@ -13,6 +13,7 @@ its user's password may still be the right one. So nobody is put out for that at
 """
 
 import asyncio
+import contextvars
 import heapq
 import itertools
 import logging
@@ -176,7 +177,8 @@ class Guard:
         """Look at login sessions: all that are asked for while one query runs share the next."""
         self._doubted.update(logins)
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look_all())
+            # In a context of its own: that of a request would have it use the request's thread, beyond its end.
+            self._looking = asyncio.create_task(self._look_all(), context=contextvars.Context())
         return self._looking
 
     async def _look_all(self) -> None:

@@ -10,6 +10,9 @@ Differences from Django's database store, and why:
 - Rotating the key renames the row. Django writes a second row and deletes the first, which
   the one-to-one column forbids; and the name must survive a login without a moment in
   which nobody holds it.
+- Saving writes what was changed since loading, not the whole copy: requests and sockets that
+  run at the same time do not undo each other's changes. `changes` locks the row, for changes
+  that depend on what is stored.
 - A name, once given to a row, is kept by later saves of an older copy of the data. Only the
   end of the login session takes it away.
 
@@ -20,7 +23,8 @@ itself.
 
 import logging
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -109,6 +113,17 @@ class SessionStore(DatabaseStore):
         else:
             self._update(data)
 
+    @contextmanager
+    def changes(self) -> Iterator[dict[str, Any]]:
+        """Yield the data as stored, locked, and save what has become of it; raises UpdateError when it is over."""
+        with transaction.atomic():
+            row = self.lock()
+            if row is None or not row.live:
+                raise UpdateError
+            data = self._session_cache = self._begin(row)
+            yield data
+            self.save()
+
     def delete(self, session_key: str | None = None) -> None:
         """End the login session under `session_key`, by default this one."""
         key = self.session_key if session_key is None else session_key
@@ -139,7 +154,8 @@ class SessionStore(DatabaseStore):
     @classmethod
     def clear_expired(cls) -> None:
         """Delete expired login sessions, and the visitors who are left without one."""
-        LoginSession.objects.expired().delete()
+        while expired := list(LoginSession.objects.expired().values_list("pk", flat=True)[:MOST]):
+            LoginSession.objects.expired().filter(pk__in=expired).delete()
         Visitor.objects.filter(login_session=None).delete()
 
     async def aload(self) -> dict[str, Any]:
@@ -212,6 +228,8 @@ class SessionStore(DatabaseStore):
             if row is None:
                 raise UpdateError
             stored = self.read(row)
+            if self.row is not None:
+                data = self._session_cache = merge(stored, self.read(self.row), data)
             if "visitor" not in data and "visitor" in stored:
                 data |= {"visitor": stored["visitor"], "name": stored["name"]}
             if any(stored.get(key) != data.get(key) for key in (SESSION_KEY, HASH_SESSION_KEY)):
@@ -221,6 +239,12 @@ class SessionStore(DatabaseStore):
             row.visitor_id, row.user_id = owners(data)
             row.save(update_fields=["session_data", "expire_date", "visitor", "user"])
         self.row = row
+
+
+def merge(stored: dict[str, Any], before: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return `stored` with what is different in `data` from what it was before."""
+    kept = {key: value for key, value in stored.items() if key in data or key not in before}
+    return kept | {key: value for key, value in data.items() if key not in before or before[key] != value}
 
 
 def find_standings(numbers: Collection[int]) -> dict[int, Standing]:

@@ -18,6 +18,7 @@ CONTRACT = [
     "test_log.py",
     "test_writer.py",
     "test_consumers.py",
+    "test_session_changes.py",
 ]
 PROCESSES = 3
 READ = """

@@ -1,0 +1,432 @@
+"""Login sessions and their connections inside one process, for any site: with Django's own sessions in the database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth import get_user_model, login, logout
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connection as database
+from django.db.models.signals import post_delete
+from django.http import HttpRequest
+from django.utils import timezone
+
+from channels_socketio import guard, watch
+from channels_socketio.authentication import AuthMiddlewareStack
+from channels_socketio.authority import end_sessions, end_user, look_at_sessions
+from channels_socketio.consumer import SocketIOConsumer, on
+from channels_socketio.endings import Ending
+from channels_socketio.guard import Guard
+from channels_socketio.log import Page
+from channels_socketio.runtime import current_runtime
+from channels_socketio.server import SocketIOServer
+from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.ledger import Ledger
+from channels_socketio.tests.party import Connect, close_of, eventually, settle
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+User: Any = get_user_model()
+
+
+class Gate:
+    """Something that may be made to wait, and says whether it does."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self.waiting = 0
+
+    def shut(self) -> None:
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def pass_through(self) -> None:
+        self.waiting += 1
+        await self._open.wait()
+        self.waiting -= 1
+
+
+class SlowLedger(Ledger):
+    """A log behind a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = Gate()
+
+    async def newest(self, namespace: str) -> Page:
+        await self.gate.pass_through()
+        return await super().newest(namespace)
+
+
+class House:
+    """A server, and where its visitors can be made to wait. `notes` says what its consumers heard."""
+
+    def __init__(self, **options: float) -> None:
+        self.admission, self.entrance, self.work, self.ledger = Gate(), Gate(), Gate(), SlowLedger()
+        notes: list[Any] = []
+        self.notes, house = notes, self
+
+        class Guest(SocketIOConsumer):
+            async def connect(self, auth: dict[str, Any]) -> None:
+                await house.entrance.pass_through()
+
+            async def rebound(self) -> None:
+                await self.emit("rebound", self.user.get_username())
+
+            async def disconnect(self, reason: str) -> None:
+                notes.append(reason)
+
+            @on("work")
+            async def work(self, number: int) -> None:
+                await house.work.pass_through()
+                notes.append(number)
+
+        class Reader(SocketIOConsumer):
+            namespaces = ["/log"]
+            log = house.ledger
+
+        self.server = SocketIOServer([Guest, Reader], self.admit, options)
+        self.application = AuthMiddlewareStack(self.server.websocket())
+
+    async def admit(self, scope: Any) -> None:
+        await self.admission.pass_through()
+
+    @property
+    def guard(self) -> Guard:
+        return current_runtime().guard
+
+
+@pytest.fixture(autouse=True)
+async def django_sessions(settings: Any) -> AsyncIterator[None]:
+    """Use Django's own session store, and check that nothing of it is kept here in the end."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+    watch.install()
+    yield
+    post_delete.disconnect(sender=Session, dispatch_uid=watch.NAME)
+
+
+def make_session(user: Any = None, **data: Any) -> str:
+    """Return the key of a login session, of a user if not None."""
+    request = HttpRequest()
+    request.session = SessionStore()
+    if user is not None:
+        login(request, user, "django.contrib.auth.backends.ModelBackend")
+    request.session.update({"colour": "red"} | data)
+    request.session.save()
+    return str(request.session.session_key)
+
+
+new_session = sync_to_async(make_session)
+
+
+@sync_to_async
+def new_user(name: str = "ada") -> Any:
+    """Return a user."""
+    return User.objects.create_user(name, password="before")
+
+
+@sync_to_async
+def execute(sql: str, *values: Any) -> None:
+    """Do something that no signal tells of."""
+    with database.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+async def come(connect: Connect, house: House, key: str, *namespaces: str) -> SocketIOCommunicator:
+    """Return a client with the login session, in namespaces."""
+    return await connect(house.application, *namespaces, cookies={"sessionid": key})
+
+
+async def told(client: SocketIOCommunicator) -> str:
+    """Return the reason that a client is told; check that it is put out and the connection closed."""
+    event, data = await client.receive_event()
+    assert event == "session ended"
+    assert await client.receive_from(5) == "41"
+    assert (await close_of(client))["reason"] == "session ended"
+    return str(data["reason"])
+
+
+def is_empty(house: House) -> bool:
+    """Return whether nothing is registered."""
+    return house.guard.registry.logins == {} == house.guard.registry._users
+
+
+async def test_all_connections_of_a_login_session_end_and_no_other(connect: Connect) -> None:
+    house = House()
+    key, other = await new_session(), await new_session()
+    clients = [await come(connect, house, key, "/") for _ in range(2)]
+    bystander = await come(connect, house, other, "/")
+    await sync_to_async(end_sessions)([key], Ending("rude", "Go away."))
+    assert [await told(client) for client in clients] == ["rude", "rude"]
+    await settle()
+    assert bystander.output_queue.empty()
+    assert len(house.guard.registry.logins) == 1
+    await eventually(lambda: house.notes == ["session ended"] * 2, "their consumers had heard of it")
+
+
+async def test_a_connection_without_a_namespace_ends_too(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key)
+    await sync_to_async(SessionStore(key).flush)()
+    assert (await close_of(client))["reason"] == "session ended"
+    assert is_empty(house)
+
+
+@pytest.mark.parametrize("session", [True, False])
+async def test_who_leaves_is_not_registered_any_more(connect: Connect, session: bool) -> None:
+    house = House()
+    client = await come(connect, house, await new_session(await new_user()) if session else "unknown1", "/")
+    assert is_empty(house) is not session
+    await client.disconnect()
+    await eventually(lambda: is_empty(house), "nothing was registered")
+    assert house.guard.next_deadline() is None
+
+
+async def test_a_users_login_sessions_end(connect: Connect) -> None:
+    house = House()
+    user, other = await new_user("ada"), await new_user("bob")
+    client = await come(connect, house, await new_session(user), "/")
+    bystander = await come(connect, house, await new_session(other), "/")
+    await sync_to_async(end_user)(user, Ending("rude", "Go away."))
+    assert await told(client) == "rude"
+    await settle()
+    assert bystander.output_queue.empty()
+
+
+async def test_events_that_wait_for_their_handler_are_not_handled(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    house.work.shut()
+    for number in range(3):
+        await client.emit("work", number)
+    await eventually(lambda: house.work.waiting, "the first was at work")
+    await sync_to_async(SessionStore(key).flush)()
+    assert await told(client) == "ended"
+    house.work.open()
+    await eventually(lambda: "session ended" in house.notes, "the socket was cleaned up")
+    assert house.notes == [0, "session ended"]
+
+
+async def test_who_is_about_to_enter_a_namespace_is_refused_for_good(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    house.entrance.shut()
+    client = await come(connect, house, key)
+    joining = asyncio.create_task(client.join("/"))
+    await eventually(lambda: house.entrance.waiting, "the consumer was asked")
+    await sync_to_async(SessionStore(key).flush)()
+    assert await joining == {"message": "Your session has ended.", "data": {"code": "session ended"}}
+    assert (await close_of(client))["reason"] == "session ended"
+    house.entrance.open()
+    await settle()
+    assert house.notes == []
+
+
+async def test_who_is_about_to_recover_is_refused_for_good(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    first = await come(connect, house, key)
+    auth = {"pid": (await first.join("/log"))["pid"], "offset": "0.0./log"}
+    await first.disconnect()
+    house.ledger.gate.shut()
+    client = await come(connect, house, key)
+    joining = asyncio.create_task(client.join("/log", auth))
+    await eventually(lambda: house.ledger.gate.waiting, "the log was asked")
+    await sync_to_async(SessionStore(key).flush)()
+    assert (await joining)["data"] == {"code": "session ended"}
+    assert (await close_of(client))["reason"] == "session ended"
+    house.ledger.gate.open()
+    await settle()
+    assert current_runtime().sockets == {}
+
+
+async def test_a_handshake_does_not_survive_an_end_that_overtakes_it(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    await come(connect, house, await new_session())  # so that this process listens
+    house.admission.shut()
+    coming = asyncio.create_task(come(connect, house, key))
+    await eventually(lambda: house.admission.waiting, "the login session had been read")
+    await sync_to_async(SessionStore(key).flush)()
+    house.admission.open()
+    assert (await close_of(await coming))["reason"] == "session ended"
+
+
+async def test_news_are_not_kept_for_ever(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    client = await come(connect, house, await new_session())
+    monkeypatch.setattr(guard, "HANDSHAKE_SECONDS", 0.0)
+    await sync_to_async(end_sessions)(["unknown1"])
+    await eventually(lambda: len(house.guard._news) == 1, "there was news")
+    await sync_to_async(look_at_sessions)(["unknown2"])
+    await settle()
+    assert len(house.guard._news) == 1
+    await client.disconnect()
+
+
+SWEPT: list[tuple[str, str]] = [
+    ("DELETE FROM django_session", "ended"),
+    ("UPDATE django_session SET expire_date = '2000-01-01 00:00:00'", "ended"),
+    ("UPDATE auth_user SET is_active = false", "user inactive"),
+    ("UPDATE auth_user SET password = 'other'", "password changed"),
+    ("DELETE FROM auth_user", "user deleted"),
+]
+
+
+@pytest.mark.parametrize(("sql", "reason"), SWEPT)
+async def test_the_sweep_finds_what_nobody_tells_of(connect: Connect, sql: str, reason: str) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.05)
+    user = await new_user()
+    key = await new_session(user)
+    client = await come(connect, house, key, "/")
+    await execute(sql)
+    assert await told(client) == reason
+
+
+async def test_the_sweep_asks_one_question_for_all(connect: Connect) -> None:
+    house = House()
+    user = await new_user()
+    for _ in range(5):
+        await come(connect, house, await new_session(user))
+    asked: list[str] = []
+
+    def note(run: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return run(sql, *rest)
+
+    logins = list(house.guard.registry.logins.values())
+    await sync_to_async(lambda: database.execute_wrappers.append(note))()
+    try:
+        await house.guard._look(logins)
+    finally:
+        await sync_to_async(database.execute_wrappers.clear)()
+    assert len(logins) == 5
+    assert ["django_session" in sql for sql in asked] == [True, False]
+
+
+async def test_a_database_that_fails_puts_nobody_out(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.05)
+    client = await come(connect, house, await new_session(), "/")
+    await execute("ALTER TABLE django_session RENAME TO away")
+    try:
+        await eventually(lambda: "could not be looked at" in caplog.text, "the sweep had failed")
+    finally:
+        await execute("ALTER TABLE away RENAME TO django_session")
+    assert client.output_queue.empty()
+    await execute("DELETE FROM django_session")
+    assert await told(client) == "ended"
+
+
+async def test_a_session_that_expires_ends_its_sockets(connect: Connect) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.05)
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    soon = timezone.now() + timedelta(seconds=0.5)
+    await Session.objects.filter(session_key=key).aupdate(expire_date=soon)
+    assert await told(client) == "expired"
+    assert timezone.now() >= soon
+
+
+async def test_a_session_that_was_renewed_goes_on(connect: Connect) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.05)
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    [login_session] = house.guard.registry.logins.values()
+    row = Session.objects.filter(session_key=key)
+    await row.aupdate(expire_date=timezone.now() + timedelta(seconds=0.4))
+    await eventually(lambda: login_session.expires < current_runtime().now() + 1, "the nearer end was known")
+    await row.aupdate(expire_date=timezone.now() + timedelta(hours=1))
+    await eventually(lambda: login_session.expires > current_runtime().now() + 1, "the later end was known")
+    await settle()
+    assert client.output_queue.empty()
+
+
+async def test_rows_that_have_expired_are_deleted_without_news(connect: Connect) -> None:
+    house = House()
+    client = await come(connect, house, await new_session(), "/")
+    key = await new_session()
+    rows = Session.objects.filter(session_key=key)
+    await rows.aupdate(expire_date=timezone.now() - timedelta(seconds=1))
+    await rows.adelete()
+    await settle()
+    assert house.guard._news == {}
+    await client.disconnect()
+
+
+def log_out(key: str) -> None:
+    """Log out, as the view does it."""
+    request = HttpRequest()
+    request.session = SessionStore(key)
+    logout(request)
+
+
+async def test_signals_say_why(connect: Connect) -> None:
+    house = House()
+    users = [await new_user(name) for name in ("ada", "bob", "eve", "joe")]
+    keys = [await new_session(user) for user in users]
+    clients = [await come(connect, house, key, "/") for key in keys]
+    await sync_to_async(log_out)(keys[0])
+    users[1].is_active = False
+    await users[1].asave()
+    await users[2].adelete()
+    users[3].set_password("after")
+    await users[3].asave()
+    assert [await told(client) for client in clients] == [
+        "logged out",
+        "user inactive",
+        "user deleted",
+        "password changed",
+    ]
+
+
+async def test_a_login_itself_is_no_news(connect: Connect) -> None:
+    house = House()
+    user = await new_user()
+    client = await come(connect, house, await new_session(user), "/")
+    user.last_login = timezone.now()
+    await user.asave(update_fields=["last_login"])
+    await settle()
+    assert house.guard._news == {}
+    await client.disconnect()
+
+
+async def test_a_renamed_user_is_the_new_one_without_a_disconnect(connect: Connect) -> None:
+    house = House()
+    user = await new_user()
+    client = await come(connect, house, await new_session(user), "/")
+    user.username = "lovelace"
+    await user.asave()
+    assert await client.receive_event() == ["rebound", "lovelace"]
+
+
+async def test_without_a_lasting_id_a_rotated_key_is_the_end(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    await sync_to_async(SessionStore(key).cycle_key)()
+    assert await told(client) == "ended"
+
+
+async def test_a_transaction_that_is_taken_back_ends_nothing(connect: Connect) -> None:
+    from django.db import transaction
+
+    def undo() -> None:
+        with transaction.atomic():
+            SessionStore(key).delete()
+            transaction.set_rollback(True)
+
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    await sync_to_async(undo)()
+    await settle()
+    assert client.output_queue.empty()

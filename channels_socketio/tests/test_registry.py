@@ -1,0 +1,65 @@
+"""Who lives by which login session: two maps without anything empty in them."""
+
+from typing import Any, cast
+
+from channels_socketio.connection import Connection
+from channels_socketio.registry import Registry
+
+
+def connection() -> Connection:
+    """Return something to be registered."""
+    return cast(Connection, object())
+
+
+def contents(registry: Registry) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Return the number of connections by login session, and the login sessions by user."""
+    users = {user: sorted(login.key for login in logins) for user, logins in registry._users.items()}
+    return {key: len(login.connections) for key, login in registry.logins.items()}, users
+
+
+def test_connections_of_a_login_session_are_together() -> None:
+    registry = Registry()
+    first, second, other = connection(), connection(), connection()
+    login = registry.enter(first, "a", "1")
+    assert registry.enter(second, "a", "1") is login
+    registry.enter(other, "b", "1")
+    assert contents(registry) == ({"a": 2, "b": 1}, {"1": ["a", "b"]})
+    assert [each.key for each in registry.find(["b", "unknown", "a"])] == ["b", "a"]
+    assert {each.key for each in registry.of_user("1")} == {"a", "b"}
+    assert registry.of_user("2") == []
+
+
+def test_what_is_empty_goes_at_once() -> None:
+    registry = Registry()
+    first, second = connection(), connection()
+    login = registry.enter(first, "a", "1")
+    registry.enter(second, "a", "1")
+    registry.leave(first, login)
+    assert contents(registry) == ({"a": 1}, {"1": ["a"]})
+    registry.leave(second, login)
+    registry.leave(second, login)
+    assert contents(registry) == ({}, {})
+
+
+def test_a_login_session_moves_to_another_key_and_user() -> None:
+    registry = Registry()
+    mine: Any = connection()
+    login = registry.enter(mine, "a", None)
+    assert registry.move(login, "b", "1") is login
+    assert contents(registry) == ({"b": 1}, {"1": ["b"]})
+    assert registry.move(login, "b", "2") is login
+    assert contents(registry) == ({"b": 1}, {"2": ["b"]})
+    registry.leave(mine, login)
+    assert contents(registry) == ({}, {})
+
+
+def test_connections_that_came_by_the_new_key_before_it_was_known_are_joined() -> None:
+    registry = Registry()
+    early, late = connection(), connection()
+    old, new = registry.enter(early, "a", None), registry.enter(late, "b", "1")
+    assert registry.move(old, "b", "1") is new
+    assert new.connections == {early, late}
+    assert contents(registry) == ({"b": 2}, {"1": ["b"]})
+    registry.leave(early, new)
+    registry.leave(late, new)
+    assert contents(registry) == ({}, {})
