@@ -1,0 +1,156 @@
+"""Connections counted by login session and address, in one process and in several."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from channels_socketio import places as module
+from channels_socketio.places import Full, Place, Places
+from channels_socketio.shared import SharedStore
+from channels_socketio.tests.processes import Redis
+
+LIMITS = {"session a": 2, "address 1": 3}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that other tasks bring about."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def can_enter(places: Places, limits: Mapping[str, int]) -> bool:
+    """Return whether there is a place, which is left again."""
+    try:
+        place = await places.enter(limits)
+    except Full:
+        return False
+    place.leave()
+    return True
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis server that a test may stop."""
+    server = Redis(tmp_path).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def two(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Places]]:
+    """The places of two processes."""
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.05)
+    monkeypatch.setattr("channels_socketio.shared.PAUSE", 0.05)
+    stores = [SharedStore(redis.url) for _ in range(2)]
+    both = [Places(store) for store in stores]
+    yield both
+    for places, store in zip(both, stores, strict=True):
+        if places._teller is not None:
+            places._teller.cancel()
+        await store.close()
+
+
+async def test_there_are_as_many_places_as_the_limit_says() -> None:
+    places = Places()
+    for _ in range(2):
+        await places.enter(LIMITS)
+    with pytest.raises(Full) as caught:
+        await places.enter(LIMITS)
+    assert caught.value.key == "session a"
+    await places.enter({"session b": 2, "address 1": 3})
+    with pytest.raises(Full) as caught:
+        await places.enter({"session c": 2, "address 1": 3})
+    assert caught.value.key == "address 1"
+
+
+async def test_who_is_refused_takes_no_place() -> None:
+    places = Places()
+    await places.enter({"address 1": 1})
+    with pytest.raises(Full):
+        await places.enter({"session a": 1, "address 1": 1})
+    assert await can_enter(places, {"session a": 1})
+
+
+async def test_a_place_is_left_once_and_nothing_of_it_stays() -> None:
+    places = Places()
+    first, second = [await places.enter(LIMITS) for _ in range(2)]
+    first.leave()
+    first.leave()
+    assert places.counts == {"session a": 1, "address 1": 1}
+    second.leave()
+    assert places.counts == {}
+
+
+async def test_without_limits_nothing_is_counted() -> None:
+    places = Places()
+    place = await places.enter({})
+    place.leave()
+    assert places.counts == {}
+
+
+async def test_places_of_other_processes_count(two: list[Places]) -> None:
+    here, there = two
+    place = await here.enter(LIMITS)
+    await there.enter(LIMITS)
+    for places in two:
+        assert not await can_enter(places, LIMITS)
+    place.leave()
+    await until(lambda: not here._left)
+    async with asyncio.timeout(10):
+        while not await can_enter(there, LIMITS):
+            await asyncio.sleep(0.01)
+
+
+async def test_of_many_at_the_same_time_no_more_get_in_than_there_are_places(two: list[Places]) -> None:
+    entered = await asyncio.gather(
+        *(places.enter({"x": 7}) for places in two for _ in range(20)), return_exceptions=True
+    )
+    assert sum(isinstance(result, Place) for result in entered) == 7
+    assert sum(places.counts.get("x", 0) for places in two) == 7
+
+
+async def test_a_process_that_dies_takes_its_places_with_it(two: list[Places], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels_socketio.shared.TIMES", (2000, 60_000))
+    here, there = two
+    await here.enter({"x": 1})
+    assert not await can_enter(there, {"x": 1})
+    assert here._teller is not None
+    here._teller.cancel()
+    async with asyncio.timeout(10):
+        while not await can_enter(there, {"x": 1}):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_process_that_lives_keeps_its_lease(two: list[Places], redis: Redis) -> None:
+    await two[0].enter({"x": 1})
+    store = SharedStore(redis.url)
+    lease = f"socketio:alive:{two[0]._id}"
+    before = await store._client().pttl(lease)
+    async with asyncio.timeout(10):
+        while (left := await store._client().pttl(lease)) <= before:
+            before = left
+            await asyncio.sleep(0.01)
+    await store.close()
+
+
+async def test_without_redis_each_counts_alone_and_afterwards_all_is_told_again(
+    two: list[Places], redis: Redis
+) -> None:
+    here, there = two
+    leaves = await here.enter({"x": 2})
+    await here.enter({"x": 2})
+    redis.stop()
+    leaves.leave()
+    assert await can_enter(here, {"x": 2})
+    assert await can_enter(there, {"x": 2})
+    await here.enter({"x": 2})
+    assert not await can_enter(here, {"x": 2})
+    redis.start()
+    await until(lambda: here._known)
+    async with asyncio.timeout(10):
+        while await can_enter(there, {"x": 2}):
+            await asyncio.sleep(0.01)
+    assert await can_enter(there, {"x": 3})
