@@ -17,6 +17,15 @@
 | LOG_INTERVAL | 1.0 | seconds between looks into the logs for what the news of other processes did not tell |
 | SESSION_CHECK_INTERVAL | 30.0 | seconds between looks at all login sessions, for ends that no news told of |
 | LEGACY_CLIENTS | False | whether Socket.IO clients 1.x and 2.x (Engine.IO 3) may connect |
+| LIMITS | True | whether the limits below hold; False is for load tests |
+| CONNECTIONS_PER_SESSION | 10 | connections that one login session may have |
+| CONNECTIONS_PER_ADDRESS | 100 | connections that one address may have |
+| HANDSHAKES_PER_MINUTE | 600 | handshakes that one address may begin, where HandshakeThrottle is in front |
+| MESSAGES_PER_SECOND | 50 | messages that one connection may send in the long run; above, it is closed |
+| MESSAGES_AT_ONCE | 500 | messages that one connection may send at once |
+| LIMITS_REDIS | '' | the Redis server in which processes count together; empty: each counts alone |
+| TRUSTED_PROXIES | () | addresses and networks whose X-Forwarded-For is believed, `unix` for a Unix socket |
+| REQUIRE_ORIGIN | False | whether clients are refused that do not say which site they are from, as browsers do |
 """
 
 from collections.abc import Mapping
@@ -25,8 +34,12 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from .addresses import UNIX, networks
+from .limits import Rate
 from .protocol.engine import EngineOptions
 from .protocol.socketio import SocketIOOptions
+
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 DEFAULTS: dict[str, Any] = {
     "PING_INTERVAL": 25.0,
@@ -44,6 +57,15 @@ DEFAULTS: dict[str, Any] = {
     "LOG_INTERVAL": 1.0,
     "SESSION_CHECK_INTERVAL": 30.0,
     "LEGACY_CLIENTS": False,
+    "LIMITS": True,
+    "CONNECTIONS_PER_SESSION": 10,
+    "CONNECTIONS_PER_ADDRESS": 100,
+    "HANDSHAKES_PER_MINUTE": 600,
+    "MESSAGES_PER_SECOND": 50,
+    "MESSAGES_AT_ONCE": 500,
+    "LIMITS_REDIS": "",
+    "TRUSTED_PROXIES": (),
+    "REQUIRE_ORIGIN": False,
 }
 
 
@@ -62,6 +84,12 @@ class Options:
     recovery_limit: int
     log_interval: float
     session_check_interval: float
+    limits: bool
+    connections_per_session: int
+    connections_per_address: int
+    handshakes: Rate | None
+    messages: Rate | None
+    limits_redis: str
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "Options":
@@ -84,25 +112,59 @@ class Options:
             recovery_limit=int(values["RECOVERY_LIMIT"]),
             log_interval=values["LOG_INTERVAL"],
             session_check_interval=values["SESSION_CHECK_INTERVAL"],
+            limits=values["LIMITS"],
+            connections_per_session=values["CONNECTIONS_PER_SESSION"],
+            connections_per_address=values["CONNECTIONS_PER_ADDRESS"],
+            handshakes=Rate.per_minute(values["HANDSHAKES_PER_MINUTE"]) if values["LIMITS"] else None,
+            messages=Rate(values["MESSAGES_PER_SECOND"], values["MESSAGES_AT_ONCE"]) if values["LIMITS"] else None,
+            limits_redis=values["LIMITS_REDIS"] if values["LIMITS"] else "",
         )
 
 
-def find_problems(settings: object) -> list[str]:
-    """Return one sentence for each thing that is wrong in `SOCKETIO`."""
+def find_problems(settings: object, name: str = "SOCKETIO", defaults: Mapping[str, Any] = DEFAULTS) -> list[str]:
+    """Return one sentence for each thing that is wrong in the dictionary called `name`."""
     if not isinstance(settings, Mapping):
-        return [f"SOCKETIO: expected a dictionary, got {type(settings).__name__}."]
+        return [f"{name}: expected a dictionary, got {type(settings).__name__}."]
     problems = []
     for key, value in settings.items():
-        if key not in DEFAULTS:
-            problems.append(f"SOCKETIO[{key!r}]: expected one of {', '.join(DEFAULTS)}.")
-        elif problem := _problem(value, DEFAULTS[key]):
-            problems.append(f"SOCKETIO[{key!r}]: {problem}.")
+        if key not in defaults:
+            problems.append(f"{name}[{key!r}]: expected one of {', '.join(defaults)}.")
+        elif problem := _problem(value, defaults[key]):
+            problems.append(f"{name}[{key!r}]: {problem}.")
     return problems
 
 
 def _problem(value: object, default: object) -> str | None:
-    if isinstance(default, bool):
-        return None if isinstance(value, bool) else f"expected True or False, got {value!r}"
+    match default:
+        case bool():
+            return None if isinstance(value, bool) else f"expected True or False, got {value!r}"
+        case str():
+            return _problem_of_address(value)
+        case tuple():
+            return _problem_of_proxies(value)
+        case _:
+            return _problem_of_number(value, default)
+
+
+def _problem_of_address(value: object) -> str | None:
+    if isinstance(value, str) and (not value or value.startswith(REDIS_SCHEMES)):
+        return None
+    # What came is not shown: it may hold a password.
+    return f"expected an address that starts with {' or '.join(REDIS_SCHEMES)}, or an empty text"
+
+
+def _problem_of_proxies(value: object) -> str | None:
+    if not isinstance(value, list | tuple):
+        return f"expected a list of addresses and networks, got {value!r}"
+    for entry in value:
+        try:
+            networks((str(entry),))
+        except ValueError:
+            return f"expected addresses, networks such as 10.0.0.0/8, or {UNIX!r}, got {entry!r}"
+    return None
+
+
+def _problem_of_number(value: object, default: object) -> str | None:
     whole = isinstance(default, int)
     expected = "a whole number above 0" if whole else "a number of seconds above 0"
     types = (int,) if whole else (int, float)

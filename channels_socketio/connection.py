@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from .admission import gone
 from .audience import audiences
 from .endings import EVENT, Ending
+from .limits import Rate, notices
+from .places import Place
 from .protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
 from .protocol.engine_packets import Encoded
 from .protocol.parcel import Parcel, pack
@@ -45,12 +47,15 @@ class Connection:
     __slots__ = (
         "_backlog",
         "_budget",
+        "_messages",
         "_probe_at",
+        "_quiet_at",
         "_unconfirmed",
         "_unconfirmed_at_ping",
         "close_reason",
         "engine",
         "login",
+        "place",
         "protocol",
         "runtime",
         "scope",
@@ -67,6 +72,7 @@ class Connection:
         transport: Transport,
         engine: EngineProtocol,
         protocol: SocketIOProtocol,
+        place: Place,
     ) -> None:
         self.server = server
         self.runtime = server.runtime
@@ -74,6 +80,7 @@ class Connection:
         self.transport = transport
         self.engine = engine
         self.protocol = protocol
+        self.place = place
         self.sockets: dict[str, Socket] = {}
         self.watched_until = math.inf
         self.close_reason: Reason | None = None
@@ -83,6 +90,8 @@ class Connection:
         self._unconfirmed = 0
         self._unconfirmed_at_ping: int | None = None
         self._backlog = 0
+        self._messages = server.options.messages
+        self._quiet_at = 0.0  # when all messages so far are made up for
 
     @property
     def label(self) -> str:
@@ -149,6 +158,7 @@ class Connection:
         self.runtime.connections.pop(self.engine.sid, None)
         if self.login is not None:
             self.runtime.guard.leave(self, self.login)
+        self.place.leave()
         for socket in sockets.values():
             socket.handle_end(reason.text)
         self.transport.close(reason)
@@ -241,7 +251,7 @@ class Connection:
         """Refuse a socket's connect."""
         if self.sockets.get(socket.namespace) is socket:
             del self.sockets[socket.namespace]
-            error = {"message": refused.message, "data": {"code": refused.code}}
+            error = {"message": refused.message, "data": {"code": refused.code} | refused.more}
             self.protocol.refuse(socket.namespace, error)
             self.flush()
 
@@ -266,6 +276,9 @@ class Connection:
             match engine_event:
                 case MessageReceived():
                     self.protocol.receive_data(engine_event.data, now)
+                    if self._messages is not None and self._exceeds(self._messages, now):
+                        closed = EngineClosed(Reason.TOO_MANY_EVENTS)
+                        break
                 case PongReceived():
                     self._unconfirmed -= self._unconfirmed_at_ping or 0
                     self._unconfirmed_at_ping = None
@@ -274,6 +287,8 @@ class Connection:
         for event in self.protocol.events_received():
             self._dispatch(event)
         if closed is not None:
+            if closed.reason is Reason.TOO_MANY_EVENTS:
+                notices.note("messages of a connection", "Closed %s: too many messages.", self.label)
             self.close(closed.reason, closed.detail)
             return
         self._mark_ping()
@@ -306,6 +321,11 @@ class Connection:
         socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
         self.sockets[event.namespace] = socket
         socket.handle_connect(auth, claim)
+
+    def _exceeds(self, rate: Rate, now: float) -> bool:
+        """Count a message; return whether it is one too many (see limits: a bucket in one number)."""
+        self._quiet_at = max(self._quiet_at, now) + 1 / rate.per_second
+        return self._quiet_at - now > rate.burst / rate.per_second
 
     def _probe(self) -> None:
         self.engine.send_ping(self.runtime.now())

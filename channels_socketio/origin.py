@@ -5,18 +5,19 @@ A browser sends the cookie of this site along when any page opens a WebSocket to
 no foreign page can have caused it), the host that was asked for, hosts in `ALLOWED_HOSTS` (a bare `*`
 there says nothing about origins), and `CSRF_TRUSTED_ORIGINS`. Channels' validator refuses clients
 without an Origin, and never says why.
+
+The option `REQUIRE_ORIGIN` refuses whoever does not say where it is from. Browsers send no Origin with a GET to their
+page's own site, of which polling makes some, but say so in `Sec-Fetch-Site` or, over plain HTTP, in `Referer`.
 """
 
-import logging
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from .limits import notices
 from .refusal import FORBIDDEN, refuse
-
-logger = logging.getLogger(__name__)
 
 MESSAGE = "Origin not allowed."
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]  # Django's own rule while DEBUG is on
@@ -36,8 +37,8 @@ class OriginCheck:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
-        if not allowed(origin, host):
-            log_refusal(origin, host)
+        if not allowed(origin, host) or (not origin and not may_lack(headers, host)):
+            note_refusal(origin, host)
             await refuse(scope, receive, send, FORBIDDEN, MESSAGE)
         elif scope["type"] == "websocket" or not is_foreign(origin, host):
             await self.application(scope, receive, send)
@@ -48,14 +49,24 @@ class OriginCheck:
             await self.application(scope, receive, with_headers(send, cors_headers(origin)))
 
 
-def log_refusal(origin: str, host: str) -> None:
+def note_refusal(origin: str, host: str) -> None:
     """Say what came and what would have been allowed."""
-    logger.warning(
+    notices.note(
+        "origin",
         "Refused the origin %.200r for the host %.200r: expected the same host, a host in ALLOWED_HOSTS, or an "
         "origin in CSRF_TRUSTED_ORIGINS.",
         origin,
         host,
     )
+
+
+def may_lack(headers: dict[bytes, bytes], host: str) -> bool:
+    """Return whether a request is fine without an Origin."""
+    if not getattr(settings, "SOCKETIO", {}).get("REQUIRE_ORIGIN", False):
+        return True
+    referer = headers.get(b"referer", b"").decode("latin-1").lower()
+    own = tuple(f"{scheme}://{host.lower()}/" for scheme in ("http", "https"))
+    return headers.get(b"sec-fetch-site") == b"same-origin" or referer.startswith(own)
 
 
 def is_foreign(origin: str, host: str) -> bool:

@@ -13,13 +13,14 @@ NOT_FOUND = 3  # Engine.IO's code for a bad request
 class Refused(Exception):
     """Raise it in `connect` to refuse a namespace, in a handler to refuse an event.
 
-    `code` is for programs, `message` for people; both are sent to the client.
+    `code` is for programs, `message` for people; both are sent to the client, and `more` beside the code.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.more = more
 
 
 def error_body(code: int, message: str) -> bytes:
@@ -27,13 +28,15 @@ def error_body(code: int, message: str) -> bytes:
     return json.dumps({"code": code, "message": message}, separators=(",", ":")).encode()
 
 
-async def refuse(scope: Any, receive: Any, send: Any, code: int, message: str, status: int = 403) -> None:
-    """Answer a request of either type before anything has been read from it."""
+async def refuse(
+    scope: Any, receive: Any, send: Any, code: int, message: str, status: int = 403, *headers: tuple[bytes, bytes]
+) -> None:
+    """Answer a request of either type before anything has been read from it; `headers` go to HTTP requests."""
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
         await refuse_websocket(scope, receive, send, status, code, message)
     else:
-        await respond(send, status, error_body(code, message), "application/json")
+        await respond(send, status, error_body(code, message), "application/json", *headers)
 
 
 async def respond(send: Any, status: int, body: bytes, content_type: str, *headers: tuple[bytes, bytes]) -> None:

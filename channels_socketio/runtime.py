@@ -13,6 +13,7 @@ from .deadlines import Deadlines
 from .feed import Feeds
 from .guard import Guard
 from .hub import Hub
+from .places import Places
 from .protocol.parcel import Parcel, join
 from .protocol.reasons import Reason
 from .relay import Application, Relay
@@ -46,6 +47,7 @@ class Runtime:
         self.connections: dict[str, Connection] = {}
         self.polling: dict[str, PollingTransport] = {}
         self.sockets: dict[str, Socket] = {}
+        self.places: Places | None = None  # made by the first server, whose options say who else counts
         self.closing = False
         self._started = False
 

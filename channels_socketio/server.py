@@ -2,13 +2,15 @@
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.urls.resolvers import RoutePattern
 
 from . import recovery
+from .addresses import address_of, counted_as
 from .admission import gone, require_login_session
 from .audience import owner
 from .authentication import user_of
@@ -16,6 +18,8 @@ from .conf import Options
 from .connection import Connection
 from .consumer import SocketIOConsumer
 from .handshake import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError, kept
+from .limits import Limiter, notices
+from .places import Full, Place, Places
 from .protocol.engine import EngineProtocol
 from .protocol.framing import Framing
 from .protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
@@ -23,9 +27,15 @@ from .protocol.socketio import SocketIOProtocol
 from .refusal import Refused
 from .relay import RELAYED, claimed_key
 from .runtime import Runtime, current_runtime
+from .throttle import TOO_MANY
 from .transports import Transport
 from .transports.http import PollingEndpoint
 from .transports.websocket import WebSocketTransport
+
+if TYPE_CHECKING:
+    from .shared import SharedStore
+
+RETRY_AFTER = 10  # seconds, for clients who have too many connections: some of them may be dead already
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +77,8 @@ class SocketIOServer:
         self.routes = Routes(consumers)
         self.admit = admit
         self.options = Options.from_settings(getattr(settings, "SOCKETIO", {}) if options is None else options)
+        self.store = shared_store(self.options.limits_redis)
+        self.handshakes = Limiter("handshakes", self.options.handshakes, self.store)
 
     @property
     def runtime(self) -> Runtime:
@@ -81,7 +93,22 @@ class SocketIOServer:
         """Return the ASGI application of the HTTP endpoint."""
         return PollingEndpoint.as_asgi(server=self)
 
-    def new_connection(self, request: EngineRequest, scope: Any, transport: Transport) -> Connection:
+    @asynccontextmanager
+    async def handshake(self, scope: Any) -> AsyncIterator[Place]:
+        """Admit a client and give its connection a place, which it loses if the connection cannot be opened.
+
+        Raises Refused.
+        """
+        await self.admit(scope)
+        await self.runtime.start()
+        place = await self._find_place(scope)
+        try:
+            yield place
+        except BaseException:
+            place.leave()
+            raise
+
+    def new_connection(self, request: EngineRequest, scope: Any, transport: Transport, place: Place) -> Connection:
         """Return a connection for an admitted handshake.
 
         Raises HandshakeError for a version that is not spoken, and once the process is about to end.
@@ -98,7 +125,7 @@ class SocketIOServer:
             if legacy
             else EngineProtocol(sid, options, now, upgrades, Framing(request.base64))
         )
-        return Connection(self, kept(scope), transport, engine, self.new_protocol(legacy, now))
+        return Connection(self, kept(scope), transport, engine, self.new_protocol(legacy, now), place)
 
     def new_protocol(self, legacy: bool, now: float) -> SocketIOProtocol:
         """Return what speaks Socket.IO inside a new engine session."""
@@ -141,5 +168,31 @@ class SocketIOServer:
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""
-        client = scope.get("client") or ["unknown address"]
-        logger.info("Refused a handshake from %s: %s", client[0], refused.message)
+        arguments = ("Refused a handshake from %s: %s", address_of(scope), refused.message)
+        if refused.code == "too many connections":
+            notices.note("connections", *arguments)
+        else:
+            logger.info(*arguments)
+
+    async def _find_place(self, scope: Any) -> Place:
+        runtime, options = self.runtime, self.options
+        if runtime.places is None:
+            runtime.places = Places(self.store)
+        limits: dict[str, int] = {}
+        if options.limits:
+            limits[f"address {counted_as(address_of(scope))}"] = options.connections_per_address
+            if (login := owner(scope)) is not None:
+                limits[f"session {login}"] = options.connections_per_session
+        try:
+            return await runtime.places.enter(limits)
+        except Full:
+            raise Refused("too many connections", TOO_MANY, retry_after=RETRY_AFTER) from None
+
+
+def shared_store(url: str) -> "SharedStore | None":
+    """Return what processes count in together, in the Redis server at `url`, None for no URL."""
+    if not url:
+        return None
+    from .shared import SharedStore  # needs a package that others can do without
+
+    return SharedStore(url)

@@ -336,7 +336,7 @@ class Socket:
     def _refuse_event(self, refused: Refused, ack_id: int | None) -> None:
         if not self.connected:
             return
-        answer = {"code": refused.code, "message": refused.message}
+        answer = {"code": refused.code, "message": refused.message} | refused.more
         if ack_id is None:
             self.emit(self.consumer.refusal_event, [answer])
         else:

@@ -17,6 +17,7 @@ class Reason(enum.Enum):
     PARSE_ERROR = ("parse error", logging.INFO)
     PAYLOAD_TOO_LARGE = ("payload too large", logging.INFO)
     CONNECT_TIMEOUT = ("connect timeout", logging.INFO)
+    TOO_MANY_EVENTS = ("too many events", logging.INFO)
     SLOW_CONSUMER = ("slow consumer", logging.WARNING)
     SERVER_SHUTTING_DOWN = ("server shutting down", logging.DEBUG)
     SESSION_ENDED = ("session ended", logging.INFO)

@@ -2,8 +2,8 @@
 
 What differs from its defaults, and why: ready frames (see uvicorn_frames); no WebSocket compression,
 which costs a deflate for each client where one encoding serves all; no WebSocket ping, for Engine.IO has
-its own; uvloop and httptools; a backlog for connect storms; no access log and no line for each
-connection, which would hold engine ids.
+its own; no reading of X-Forwarded-For, which uvicorn believes of whoever is at 127.0.0.1 (see addresses); uvloop and
+httptools; a backlog for connect storms; no access log and no line for each connection, which would hold engine ids.
 
 The garbage collector's full runs visit every object of every connection while nobody is served: with
 thousands of connections that is a third of what a connect costs. What lives as long as the process is
@@ -89,6 +89,7 @@ def serve(application: str, host: str, port: int, workers: int, **options: Any) 
         "access_log": False,
         "log_config": None,
         "log_level": "warning",
+        "proxy_headers": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
     config = TunedConfig(application, **settings | options)

@@ -71,7 +71,11 @@ def test_the_protocol_needs_the_standard_library_only_and_neither_io_nor_clock_n
         ("relay", {"audience", "backplane"}),
         ("registry", {"connection"}),
         ("standing", {"endings"}),
-        ("conf", {"protocol"}),
+        ("addresses", set()),
+        ("limits", set()),
+        ("places", set()),
+        ("shared", {"limits"}),
+        ("conf", {"addresses", "limits", "protocol"}),
         ("testing", {"protocol"}),
     ],
 )

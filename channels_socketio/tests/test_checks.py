@@ -12,8 +12,13 @@ from channels_socketio.checks import check_layer, check_options
 KEYS = (
     "PING_INTERVAL, PING_TIMEOUT, MAX_PAYLOAD, CONNECT_TIMEOUT, REASSEMBLY_TIMEOUT, MAX_NAMESPACES, QUEUE_BUDGET, "
     "BACKLOG, UPGRADE_TIMEOUT, RECOVERY, RECOVERY_SECONDS, RECOVERY_LIMIT, LOG_INTERVAL, "
-    "SESSION_CHECK_INTERVAL, LEGACY_CLIENTS"
+    "SESSION_CHECK_INTERVAL, LEGACY_CLIENTS, "
+    "LIMITS, CONNECTIONS_PER_SESSION, CONNECTIONS_PER_ADDRESS, HANDSHAKES_PER_MINUTE, MESSAGES_PER_SECOND, "
+    "MESSAGES_AT_ONCE, LIMITS_REDIS, TRUSTED_PROXIES, REQUIRE_ORIGIN"
 )
+
+NO_REDIS = "expected an address that starts with redis:// or rediss:// or unix://, or an empty text"
+NO_PROXY = "expected addresses, networks such as 10.0.0.0/8, or 'unix', got"
 
 WRONG: list[tuple[Any, list[str]]] = [
     (None, ["SOCKETIO: expected a dictionary, got NoneType."]),
@@ -36,6 +41,19 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"MAX_NAMESPACES": "9"}, ["SOCKETIO['MAX_NAMESPACES']: expected a whole number above 0, got '9'."]),
     ({"LEGACY_CLIENTS": 1}, ["SOCKETIO['LEGACY_CLIENTS']: expected True or False, got 1."]),
     ({"LEGACY_CLIENTS": None}, ["SOCKETIO['LEGACY_CLIENTS']: expected True or False, got None."]),
+    ({"LIMITS": "off"}, ["SOCKETIO['LIMITS']: expected True or False, got 'off'."]),
+    ({"REQUIRE_ORIGIN": None}, ["SOCKETIO['REQUIRE_ORIGIN']: expected True or False, got None."]),
+    ({"CONNECTIONS_PER_SESSION": 0}, ["SOCKETIO['CONNECTIONS_PER_SESSION']: expected a whole number above 0, got 0."]),
+    ({"MESSAGES_PER_SECOND": 0.5}, ["SOCKETIO['MESSAGES_PER_SECOND']: expected a whole number above 0, got 0.5."]),
+    ({"LIMITS_REDIS": None}, [f"SOCKETIO['LIMITS_REDIS']: {NO_REDIS}."]),
+    ({"LIMITS_REDIS": "http://:secret@redis"}, [f"SOCKETIO['LIMITS_REDIS']: {NO_REDIS}."]),
+    (
+        {"TRUSTED_PROXIES": "10.0.0.1"},
+        ["SOCKETIO['TRUSTED_PROXIES']: expected a list of addresses and networks, got '10.0.0.1'."],
+    ),
+    ({"TRUSTED_PROXIES": ["proxy"]}, [f"SOCKETIO['TRUSTED_PROXIES']: {NO_PROXY} 'proxy'."]),
+    ({"TRUSTED_PROXIES": ["10.0.0.1/8"]}, [f"SOCKETIO['TRUSTED_PROXIES']: {NO_PROXY} '10.0.0.1/8'."]),
+    ({"TRUSTED_PROXIES": ["::1", None]}, [f"SOCKETIO['TRUSTED_PROXIES']: {NO_PROXY} None."]),
     (
         {"BACKLOG": 0, "PING_INTERVAL": 25, "X": 1},
         ["SOCKETIO['BACKLOG']: expected a whole number above 0, got 0.", f"SOCKETIO['X']: expected one of {KEYS}."],

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from channels_socketio import conf
 from channels_socketio.conf import DEFAULTS, Options, find_problems
+from channels_socketio.limits import Rate
 from channels_socketio.protocol.engine import EngineOptions
 from channels_socketio.protocol.socketio import SocketIOOptions
 from channels_socketio.tests.test_checks import WRONG
@@ -16,8 +17,29 @@ from channels_socketio.tests.test_checks import WRONG
 def test_the_defaults_are_those_of_the_protocols() -> None:
     options = Options.from_settings({})
     assert options == Options(
-        EngineOptions(), SocketIOOptions(), 4_194_304, 256, 10.0, False, True, 604_800.0, 500, 1.0, 30.0
+        EngineOptions(),
+        SocketIOOptions(),
+        queue_budget=4_194_304,
+        backlog=256,
+        upgrade_timeout=10.0,
+        legacy_clients=False,
+        recovery=True,
+        recovery_seconds=604_800.0,
+        recovery_limit=500,
+        log_interval=1.0,
+        session_check_interval=30.0,
+        limits=True,
+        connections_per_session=10,
+        connections_per_address=100,
+        handshakes=Rate(10, 600),
+        messages=Rate(50, 500),
+        limits_redis="",
     )
+
+
+def test_without_limits_there_is_no_rate_and_nobody_to_count_with() -> None:
+    options = Options.from_settings({"LIMITS": False, "LIMITS_REDIS": "redis://127.0.0.1"})
+    assert (options.limits, options.handshakes, options.messages, options.limits_redis) == (False, None, None, "")
 
 
 def test_the_table_of_options_says_the_defaults() -> None:
@@ -42,6 +64,15 @@ def test_each_option_goes_to_its_place() -> None:
         "LOG_INTERVAL": 12.5,
         "SESSION_CHECK_INTERVAL": 13.5,
         "LEGACY_CLIENTS": True,
+        "LIMITS": True,
+        "CONNECTIONS_PER_SESSION": 13,
+        "CONNECTIONS_PER_ADDRESS": 14,
+        "HANDSHAKES_PER_MINUTE": 15,
+        "MESSAGES_PER_SECOND": 16,
+        "MESSAGES_AT_ONCE": 17,
+        "LIMITS_REDIS": "unix:///run/redis",
+        "TRUSTED_PROXIES": ["10.0.0.0/8", "::1", "unix"],
+        "REQUIRE_ORIGIN": True,
     }
     assert settings.keys() == DEFAULTS.keys()
     assert Options.from_settings(settings) == Options(
@@ -56,6 +87,12 @@ def test_each_option_goes_to_its_place() -> None:
         recovery_limit=11,
         log_interval=12.5,
         session_check_interval=13.5,
+        limits=True,
+        connections_per_session=13,
+        connections_per_address=14,
+        handshakes=Rate(0.25, 15),
+        messages=Rate(16, 17),
+        limits_redis="unix:///run/redis",
     )
 
 

@@ -286,3 +286,45 @@ async def test_the_log_tells_apart_connections_without_showing_their_ids(
     assert len(labels) == 2
     for client in clients:
         assert client.handshake["sid"] not in caplog.text
+
+
+# Too many messages
+
+
+async def test_who_sends_too_much_is_closed_with_a_named_reason(connect: Connect) -> None:
+    application, ended = hall(MESSAGES_PER_SECOND=1, MESSAGES_AT_ONCE=20)
+    client = await connect(application, "/")
+    for number in range(25):
+        await client.emit("say", str(number))
+    assert (await close_of(client))["reason"] == "too many events"
+    await eventually(lambda: ended, "the consumer heard of it")
+    assert ended == ["too many events"]
+
+
+async def test_a_burst_is_no_reason_to_close(connect: Connect) -> None:
+    application, ended = hall(MESSAGES_PER_SECOND=1, MESSAGES_AT_ONCE=20)
+    client = await connect(application, "/")
+    for number in range(19):  # the connect was one
+        await client.emit("say", str(number))
+    assert [await client.receive_event() for _ in range(19)] == [["said", str(number)] for number in range(19)]
+    assert ended == []
+
+
+async def test_messages_of_every_kind_count_and_heartbeats_do_not(connect: Connect) -> None:
+    application, ended = hall(MESSAGES_PER_SECOND=1, MESSAGES_AT_ONCE=4)
+    client = await connect(application, "/")
+    for _ in range(50):
+        await client.send_to("3")
+    await settle()
+    assert ended == []
+    for packet in ("437[]", "40/unknown,", "40/unknown,", '42["say"]'):
+        await client.send_to(packet)
+    assert (await close_of(client))["reason"] == "too many events"
+
+
+async def test_without_limits_a_client_may_send_at_any_rate(connect: Connect) -> None:
+    application, _ = hall(LIMITS=False, MESSAGES_PER_SECOND=1, MESSAGES_AT_ONCE=1)
+    client = await connect(application, "/")
+    for number in range(50):
+        await client.emit("say", str(number))
+    assert [await client.receive_event() for _ in range(50)] == [["said", str(number)] for number in range(50)]

@@ -59,7 +59,8 @@ class PollingEndpoint(AsyncConsumer):
             await respond(send, error.status, error_body(error.fault.code, error.fault.message), JSON)
         except Refused as refused:
             self.server.log_refusal(scope, refused)
-            await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON)
+            after = [(b"retry-after", b"%d" % refused.more["retry_after"])] if "retry_after" in refused.more else []
+            await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON, *after)
         except PostError as error:
             await respond(send, error.status, str(error).encode(), PLAIN)
 
@@ -83,12 +84,11 @@ class PollingEndpoint(AsyncConsumer):
                 raise PostError(405, f"expected GET or POST, got {method}")
 
     async def _open(self, request: EngineRequest) -> None:
-        await self.server.admit(self.scope)
-        await self.server.runtime.start()
-        transport = PollingTransport(self.server.runtime, self._packet_limit())
-        connection = self.server.new_connection(request, self.scope, transport)
-        transport.attach(connection)
-        connection.open()
+        async with self.server.handshake(self.scope) as place:
+            transport = PollingTransport(self.server.runtime, self._packet_limit())
+            connection = self.server.new_connection(request, self.scope, transport, place)
+            transport.attach(connection)
+            connection.open()
         await self._respond_packets(connection, transport.take())
 
     async def _relay(self, sid: str) -> None:
@@ -154,6 +154,8 @@ class PollingEndpoint(AsyncConsumer):
             raise
         finally:
             transport.posting = False
+        if connection.close_reason is Reason.TOO_MANY_EVENTS:
+            raise PostError(429, Reason.TOO_MANY_EVENTS.text)
         if connection.close_reason not in (None, Reason.TRANSPORT_CLOSE):
             raise PostError(400, "expected Engine.IO packets")
         await respond(self.base_send, 200, b"ok", "text/html")

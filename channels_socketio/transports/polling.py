@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from ..connection import Connection
 
 FAREWELL_SECONDS = 30.0  # that a client has to fetch the close packet
-# Reasons after which nobody comes to fetch one, and those that a client hears of by the status 400 of its request.
+# Reasons after which nobody comes to fetch one, and those that a client hears of by the status of its request.
 NO_FAREWELL = {
     Reason.TRANSPORT_CLOSE,
     Reason.TRANSPORT_ERROR,
     Reason.PING_TIMEOUT,
     Reason.PARSE_ERROR,
     Reason.PAYLOAD_TOO_LARGE,
+    Reason.TOO_MANY_EVENTS,
 }
 RELEASE_SECONDS = 0.1  # from a probe to the end of the poll that is held
 

@@ -134,12 +134,11 @@ class WebSocketTransport(AsyncConsumer):
             self.connection.runtime.loop.call_soon(self._drain)
 
     async def _open(self, request: EngineRequest) -> bool:
-        await self.server.admit(self.scope)
-        await self.server.runtime.start()
-        connection = self.server.new_connection(request, self.scope, self)
-        self._attach(connection)
-        await self._accept()
-        connection.open()
+        async with self.server.handshake(self.scope) as place:
+            connection = self.server.new_connection(request, self.scope, self, place)
+            self._attach(connection)
+            await self._accept()
+            connection.open()
         return True
 
     async def _upgrade(self, sid: str) -> bool:

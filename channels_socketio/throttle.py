@@ -1,0 +1,36 @@
+"""How often an address may shake hands: asked before the login session is looked up, which is what costs."""
+
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from .addresses import address_of, counted_as
+from .limits import notices
+from .refusal import FORBIDDEN, refuse
+
+if TYPE_CHECKING:
+    from .server import SocketIOServer
+
+TOO_MANY = "Too many connections."
+
+
+class HandshakeThrottle:
+    """ASGI middleware for the endpoints of `server`, above `AuthMiddlewareStack`: answers 403 to too many handshakes.
+
+    Requests that name an engine session are none. The answer to HTTP says in `Retry-After` when to try again.
+    """
+
+    def __init__(self, application: Any, server: "SocketIOServer") -> None:
+        self.application, self.server = application, server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the request on or refuse it."""
+        if b"sid=" in scope["query_string"]:
+            await self.application(scope, receive, send)
+            return
+        address = address_of(scope)
+        wait = await self.server.handshakes.take(counted_as(address))
+        if wait is None:
+            await self.application(scope, receive, send)
+            return
+        notices.note("handshakes", "Refused a handshake from %s: too many in a minute.", address)
+        await refuse(scope, receive, send, FORBIDDEN, TOO_MANY, 403, (b"retry-after", b"%d" % ceil(wait)))
