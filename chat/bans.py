@@ -6,7 +6,6 @@ with the login session.
 """
 
 import time
-from collections.abc import Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -63,12 +62,6 @@ def is_banned(address: str | None) -> bool:
     """Return whether nobody may come in from this address. For synchronous code."""
     ban_list.refresh()
     return ban_list.covers(address)
-
-
-def address_of(scope: Mapping[str, Any]) -> str | None:
-    """Return the address of who sent a request, None where the server does not know it."""
-    client = scope.get("client")
-    return client[0] if client else None
 
 
 def block_of(address: str | None) -> str:

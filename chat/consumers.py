@@ -6,10 +6,12 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from channels_socketio.addresses import address_of
 from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.refusal import Refused
-from chat.bans import address_of, ban_list
+from chat.bans import ban_list
+from chat.limits import count_message
 from chat.log import MessageLog
 from chat.names import display_name, is_named
 from chat.rooms import room_of
@@ -52,6 +54,7 @@ class ChatConsumer(SocketIOConsumer):
         """Note under which name the visitor is here, and in which room."""
         self.room = room_of(self.kwargs)
         self.name = str(display_name(self.session, self.user))
+        self.spoke = False
 
     async def welcome(self, head: int) -> None:
         """Tell the visitor so, and the number of the room's newest message."""
@@ -76,5 +79,7 @@ class ChatConsumer(SocketIOConsumer):
         The sender's next messages are taken meanwhile, so that they may share a transaction.
         """
         visitor = self.session["visitor"]
+        await count_message(visitor, first=self.head == 0 and not self.spoke)
+        self.spoke = True
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
         return current_writer().send(draft)

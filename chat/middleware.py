@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from http import HTTPStatus
+from math import ceil
 from typing import Any, TypeVar, cast
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -9,7 +11,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-from chat import bans, names
+from channels_socketio.addresses import address_of_request
+from chat import bans, limits, names
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore
 
@@ -30,7 +33,10 @@ class LoginSessionMiddleware(MiddlewareMixin):
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
     ) -> HttpResponse | None:
-        """Before the GET of a page, see to it that the session has a name; who is banned gets no page and no name."""
+        """Before the GET of a page, see to it that the session has a name.
+
+        Who is banned gets no page and no name; who would be one new visitor too many must wait.
+        """
         if not getattr(view, "is_page", False):
             return None
         session = cast(SessionStore, request.session)
@@ -38,7 +44,11 @@ class LoginSessionMiddleware(MiddlewareMixin):
         if is_shut_out(request):
             return render(request, "banned.html", status=403)
         if request.method == "GET" and not named:
-            names.assign(session, address=bans.block_of(address_of(request)))
+            address = address_of_request(request)
+            wait = limits.count_session(address)
+            if wait is not None:
+                return too_many(request, wait)
+            names.assign(session, address=bans.block_of(address))
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -46,8 +56,16 @@ class LoginSessionMiddleware(MiddlewareMixin):
         session = cast(SessionStore, request.session)
         if session.accessed and session.row is not None:
             renew(session, session.row)
-            touch(session.row, address_of(request))
+            touch(session.row, address_of_request(request))
         return response
+
+
+def too_many(request: HttpRequest, wait: float) -> HttpResponse:
+    """Return the page for those who would be one new visitor too many."""
+    response = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+    response["Retry-After"] = str(ceil(wait))
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def renew(session: SessionStore, row: LoginSession) -> None:
@@ -57,7 +75,7 @@ def renew(session: SessionStore, row: LoginSession) -> None:
         session.modified = True
 
 
-def touch(row: LoginSession, address: str | None) -> None:
+def touch(row: LoginSession, address: str) -> None:
     """Note that the visitor was here, and where from, at most once a minute."""
     now = timezone.now()
     visitor = row.visitor
@@ -69,9 +87,4 @@ def is_shut_out(request: HttpRequest) -> bool:
     """Return whether who asks is banned, as a visitor or by address."""
     row = cast(SessionStore, request.session).row
     visitor_banned = row is not None and row.visitor is not None and row.visitor.banned
-    return visitor_banned or bans.is_banned(address_of(request))
-
-
-def address_of(request: HttpRequest) -> str | None:
-    """Return the address of who sent a request, None where the server does not know it."""
-    return request.META.get("REMOTE_ADDR")
+    return visitor_banned or bans.is_banned(address_of_request(request))

@@ -17,22 +17,29 @@ from channels_socketio.authentication import AuthMiddlewareStack  # noqa: E402
 from channels_socketio.origin import OriginCheck  # noqa: E402
 from channels_socketio.refusal import refuse_unknown_path  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
+from channels_socketio.throttle import HandshakeThrottle  # noqa: E402
 from chat.consumers import ChatConsumer, require_name  # noqa: E402
 
 route: Any = re_path  # the type stubs know Django's views only
 socketio = SocketIOServer([ChatConsumer], admit=require_name)
 
+
+def guarded(endpoint: Any) -> Any:
+    """Return an endpoint of `socketio` behind what every handshake must pass, the cheapest first."""
+    return OriginCheck(HandshakeThrottle(AuthMiddlewareStack(endpoint), socketio))
+
+
 application = ProtocolTypeRouter(
     {
         "http": URLRouter(
             [
-                route(r"^socket\.io/?$", OriginCheck(AuthMiddlewareStack(socketio.polling()))),
+                route(r"^socket\.io/?$", guarded(socketio.polling())),
                 route(r"", get_asgi_application()),
             ]
         ),
         "websocket": URLRouter(
             [
-                route(r"^socket\.io/?$", OriginCheck(AuthMiddlewareStack(socketio.websocket()))),
+                route(r"^socket\.io/?$", guarded(socketio.websocket())),
                 route(r"", refuse_unknown_path),
             ]
         ),

@@ -8,6 +8,7 @@ import os
 import secrets
 import tempfile
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -108,6 +109,18 @@ def trusted_origins() -> list[str]:
         if not origin.startswith(("http://", "https://")):
             fail("CSRF_TRUSTED_ORIGINS", "origins such as https://example.com", origin)
     return origins
+
+
+def trusted_proxies() -> list[str]:
+    """Return `TRUSTED_PROXIES`: addresses and networks of proxies whose X-Forwarded-For is believed, or `unix`."""
+    proxies = words("TRUSTED_PROXIES")
+    for proxy in proxies:
+        try:
+            if proxy != "unix":
+                ip_network(proxy)
+        except ValueError:
+            fail("TRUSTED_PROXIES", "addresses, networks such as 10.0.0.0/8, or unix", proxy)
+    return proxies
 
 
 def secret_key(debug: bool, base: Path) -> str:

@@ -142,7 +142,17 @@ STORAGES = {
 }
 
 # The protocol's own options; every key and default is described in channels_socketio/conf.py.
-SOCKETIO: dict[str, object] = {"LEGACY_CLIENTS": True}
+SOCKETIO: dict[str, object] = {
+    "LEGACY_CLIENTS": True,
+    "LIMITS": LIMITS,
+    "LIMITS_REDIS": next(iter(REDIS_URLS), ""),
+    "TRUSTED_PROXIES": environment.trusted_proxies(),
+    "MAX_PAYLOAD": 200_000,  # the longest message takes 25,000; clients that were offline send many at once
+    "MAX_NAMESPACES": 20,
+}
+
+# The chat's own; every key and default is described in chat/limits.py.
+CHAT: dict[str, object] = {}
 
 LOGGING = {
     "version": 1,

@@ -8,6 +8,7 @@ from django.db import connections
 
 from channels_socketio.tests.processes import Postgres, Site, servers
 from chat.database import DatabaseThread
+from chat.limits import current_limits
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +49,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield server.start()
     finally:
         server.remove()
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> None:
+    """Let no test use up what the next one may do."""
+    current_limits.cache_clear()

@@ -21,6 +21,7 @@ OURS = (
     "REDIS_URL",
     "HTTPS",
     "LIMITS",
+    "TRUSTED_PROXIES",
 )
 PRODUCTION = {
     "DEBUG": "off",
@@ -31,6 +32,14 @@ PRODUCTION = {
 WRONG = [
     ({"DEBUG": "maybe"}, "DEBUG: expected on or off, got 'maybe'."),
     ({"HTTPS": "2"}, "HTTPS: expected on or off, got '2'."),
+    (
+        {"TRUSTED_PROXIES": "proxy"},
+        "TRUSTED_PROXIES: expected addresses, networks such as 10.0.0.0/8, or unix, got 'proxy'.",
+    ),
+    (
+        {"TRUSTED_PROXIES": "::1,10.1.2.3/8"},
+        "TRUSTED_PROXIES: expected addresses, networks such as 10.0.0.0/8, or unix, got '10.1.2.3/8'.",
+    ),
     ({"LIMITS": "none"}, "LIMITS: expected on or off, got 'none'."),
     ({"DEBUG": "off"}, "SECRET_KEY: expected a long random text because DEBUG is off, got nothing. "),
     ({"ALLOWED_HOSTS": "a.example,https://b.example/"}, "ALLOWED_HOSTS: expected host names without a scheme or path"),
