@@ -109,6 +109,19 @@ def test_a_database_that_is_away_for_a_moment(tmp_path: Path, come: Come) -> Non
         faulty.stop()
 
 
+def test_messages_that_are_too_many_at_once_are_sent_a_little_later(site: Site, come: Come, cable: Cable) -> None:
+    anna = come(site, url=cable.url)
+    cable.cut()
+    anna.is_offline()
+    texts = [str(number) for number in range(30)]
+    for text in texts:
+        anna.say(text)
+    cable.mend()
+    for text in texts:
+        expect_state(anna.message(text), "Sent")
+    expect_texts(anna, *texts)
+
+
 def test_no_answer_in_time(own_site: Site, come: Come) -> None:
     """The same message is sent again, under the same id, and stored once."""
     anna = come(own_site)

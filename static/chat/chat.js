@@ -196,7 +196,8 @@
     const url = '/socket.io/?EIO=4&transport=polling';
     try {
       const response = await fetch(url);
-      if (response.status === 403) return (await response.json()).message;
+      // With Retry-After there are only too many at the moment: the socket goes on trying.
+      if (response.status === 403 && !response.headers.has('Retry-After')) return (await response.json()).message;
       if (response.ok) await fetch(`${url}&sid=${JSON.parse((await response.text()).slice(1)).sid}`, CLOSE);
     } catch {
       // There is no server, or something else in its place: only time helps.

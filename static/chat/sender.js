@@ -9,7 +9,7 @@
 const ANSWER_MS = 10_000; // that the server has for an answer
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 30_000;
-const RETRIED = new Set(['unavailable']); // refusals that time may cure
+const RETRIED = new Set(['unavailable', 'too fast']); // refusals that time may cure
 
 class Sender {
   /** `settled(id, answer)` gets the server's answer to a message: it has it, or will not have it. */
