@@ -60,7 +60,7 @@ class Site:
         self, address: str = HERE, query: str = "", session: str | None = None
     ) -> tuple[int, bytes, dict[bytes, bytes]]:
         """Ask by HTTP and return status, body and headers."""
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http",
             "method": "GET",
             "query_string": f"EIO=4&transport=polling{query}".encode(),
@@ -68,6 +68,7 @@ class Site:
             "cookies": {},
             "client": [address, 4711],
             "session": SimpleNamespace(session_key=session),
+            "user": None,
         }
         sent: list[Any] = []
 

@@ -4,8 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import IPv4Address
-from random import getrandbits
+from ipaddress import ip_network
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -30,11 +29,13 @@ NO_COOKIE = "No cookie transmitted."
 UNKNOWN = "Session unknown or expired."
 FOREIGN = "Origin not allowed."
 
+addresses = ip_network("10.0.0.0/8").hosts()
+
 
 async def shake_hands(headers: list[tuple[bytes, bytes]], path: str = PATH) -> tuple[int, dict[str, Any]]:
     """Return status and JSON body of the refusal of a handshake, as a server that can send a body does."""
     client = SocketIOCommunicator(application, path, headers=[(b"host", b"testserver"), *headers])
-    client.scope["client"] = (str(IPv4Address(getrandbits(32))), 4711)  # there are too many for one
+    client.scope["client"] = (str(next(addresses)), 4711)  # there are too many for one
     client.scope["extensions"] = {"websocket.http.response": {}}
     await client.send_input({"type": "websocket.connect"})
     start = await client.receive_output(5)
