@@ -62,6 +62,12 @@ def find_address(peer: str | None, forwarded: str, trusted: Sequence[str]) -> st
     return address
 
 
+def hint(scope: Any) -> str:
+    """Return what an operator may have to know about an address that is refused."""
+    forwarded = any(name == b"x-forwarded-for" for name, _ in scope["headers"])
+    return "" if trusted_proxies() or not forwarded else " (X-Forwarded-For is believed of TRUSTED_PROXIES only)"
+
+
 def trusted_proxies() -> tuple[str, ...]:
     """Return `TRUSTED_PROXIES` of the options."""
     return tuple(getattr(settings, "SOCKETIO", {}).get("TRUSTED_PROXIES", ()))

@@ -37,7 +37,7 @@ class OriginCheck:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
-        if not allowed(origin, host) or (not origin and not may_lack(headers, host)):
+        if not admits(headers, origin, host):
             note_refusal(origin, host)
             await refuse(scope, receive, send, FORBIDDEN, MESSAGE)
         elif scope["type"] == "websocket" or not is_foreign(origin, host):
@@ -60,13 +60,13 @@ def note_refusal(origin: str, host: str) -> None:
     )
 
 
-def may_lack(headers: dict[bytes, bytes], host: str) -> bool:
-    """Return whether a request is fine without an Origin."""
-    if not getattr(settings, "SOCKETIO", {}).get("REQUIRE_ORIGIN", False):
-        return True
+def admits(headers: dict[bytes, bytes], origin: str, host: str) -> bool:
+    """Return whether a request may come in: its origin is allowed, or it lacks one and may."""
+    if origin or not getattr(settings, "SOCKETIO", {}).get("REQUIRE_ORIGIN", False):
+        return allowed(origin, host)
     referer = headers.get(b"referer", b"").decode("latin-1").lower()
     own = tuple(f"{scheme}://{host.lower()}/" for scheme in ("http", "https"))
-    return headers.get(b"sec-fetch-site") == b"same-origin" or referer.startswith(own)
+    return allowed(origin, host) and (headers.get(b"sec-fetch-site") == b"same-origin" or referer.startswith(own))
 
 
 def is_foreign(origin: str, host: str) -> bool:

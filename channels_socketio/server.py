@@ -10,7 +10,7 @@ from django.conf import settings
 from django.urls.resolvers import RoutePattern
 
 from . import recovery
-from .addresses import address_of, counted_as
+from .addresses import address_of, counted_as, hint
 from .admission import gone, require_login_session
 from .audience import owner
 from .authentication import user_of
@@ -168,11 +168,10 @@ class SocketIOServer:
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""
-        arguments = ("Refused a handshake from %s: %s", address_of(scope), refused.message)
         if refused.code == "too many connections":
-            notices.note("connections", *arguments)
+            notices.note("connections", "Refused a connection from %s%s: too many.", address_of(scope), hint(scope))
         else:
-            logger.info(*arguments)
+            logger.info("Refused a handshake from %s: %s", address_of(scope), refused.message)
 
     async def _find_place(self, scope: Any) -> Place:
         runtime, options = self.runtime, self.options

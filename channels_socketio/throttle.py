@@ -3,7 +3,7 @@
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from .addresses import address_of, counted_as
+from .addresses import address_of, counted_as, hint
 from .limits import notices
 from .refusal import FORBIDDEN, refuse
 
@@ -32,5 +32,5 @@ class HandshakeThrottle:
         if wait is None:
             await self.application(scope, receive, send)
             return
-        notices.note("handshakes", "Refused a handshake from %s: too many in a minute.", address)
+        notices.note("handshakes", "Refused a handshake from %s%s: too many in a minute.", address, hint(scope))
         await refuse(scope, receive, send, FORBIDDEN, TOO_MANY, 403, (b"retry-after", b"%d" % ceil(wait)))

@@ -6,7 +6,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from channels_socketio.addresses import address_of, address_of_request, counted_as
+from channels_socketio.addresses import address_of, address_of_request, counted_as, hint
 
 PROXIES = ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "unix"]
 
@@ -68,6 +68,17 @@ def test_by_default_nobody_is_believed_not_even_this_machine(settings: Settings,
 def test_a_unix_socket_is_believed_only_if_it_is_named(settings: Settings) -> None:
     settings.SOCKETIO = {"TRUSTED_PROXIES": ["127.0.0.1"]}
     assert address_of(scope(None, ["198.51.100.1"])) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "hinted"),
+    [([], ["198.51.100.1"], True), ([], [], False), (["10.0.0.1"], ["198.51.100.1"], False)],
+)
+def test_a_header_that_is_not_believed_is_worth_a_hint(
+    settings: Settings, trusted: list[str], forwarded: list[str], hinted: bool
+) -> None:
+    settings.SOCKETIO = {"TRUSTED_PROXIES": trusted}
+    assert ("TRUSTED_PROXIES" in hint(scope("127.0.0.1", forwarded))) is hinted
 
 
 @pytest.mark.parametrize(

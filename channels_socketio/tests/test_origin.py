@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from channels_socketio.origin import OriginCheck, allowed
+from channels_socketio.origin import OriginCheck, admits, allowed
 
 ALLOWED_HOSTS = ["chat.example", ".wide.example", "[::1]"]
 TRUSTED = ["https://partner.example", "https://*.friends.example", "http://local.example:3000"]
@@ -227,3 +227,30 @@ async def test_a_preflight_request_is_answered_without_the_application() -> None
         b"access-control-allow-headers": b"content-type",
         b"access-control-max-age": b"600",
     }
+
+
+# REQUIRE_ORIGIN
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ([], False),
+        ([(b"origin", b"https://chat.example")], True),
+        ([(b"origin", b"https://evil.example")], False),
+        ([(b"sec-fetch-site", b"same-origin")], True),
+        ([(b"sec-fetch-site", b"cross-site")], False),
+        ([(b"sec-fetch-site", b"none")], False),
+        ([(b"referer", b"http://Chat.example/rooms/tea/")], True),
+        ([(b"referer", b"https://chat.example.evil.example/")], False),
+        ([(b"referer", b"https://evil.example/?https://chat.example/")], False),
+    ],
+)
+@pytest.mark.parametrize("required", [True, False])
+def test_clients_may_have_to_say_where_they_are_from(
+    hosts: Settings, required: bool, headers: list[tuple[bytes, bytes]], passes: bool
+) -> None:
+    hosts.SOCKETIO = {"REQUIRE_ORIGIN": required}
+    named = dict(headers)
+    origin = named.get(b"origin", b"").decode()
+    assert admits(named, origin, "chat.example") is (passes or (not required and not origin))

@@ -188,6 +188,6 @@ async def test_refusals_are_counted_and_the_log_is_not_flooded(
         await site.knock(HERE, "secret")
     assert fresh.counts == {"connections": 19, "handshakes": 10}
     assert caplog.messages == [
-        *["Refused a handshake from 203.0.113.1: Too many connections."] * 2,
+        *["Refused a connection from 203.0.113.1: too many."] * 2,
         *["Refused a handshake from 203.0.113.1: too many in a minute."] * 2,
     ]
