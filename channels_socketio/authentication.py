@@ -34,7 +34,7 @@ class AuthMiddlewareStack:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request."""
-        known = "sid" in parse_query(scope)
+        known = b"sid=" in scope["query_string"] and "sid" in parse_query(scope)  # hardly any handshake is parsed
         if scope["type"] != "websocket" and not known:
             await self.http(scope, receive, send)
             return

@@ -13,12 +13,13 @@ from channels_socketio.protocol.packets import PacketType
 from channels_socketio.tests.arenas import UNKNOWN_SID
 from channels_socketio.tests.clients import WAYS, Client, PollingWay
 from channels_socketio.tests.processes import NODE_MODULES, Postgres, Redis, Site
-from channels_socketio.tests.raw import Raw
+from channels_socketio.tests.raw import Raw, read, read_to_end
 from channels_socketio.tests.stages import OfficialClient
 
 APPLICATION = "chat.tests.authority_site:application"
 INTERVAL = 0.5  # of the sweep, where a case needs one
 SOON = 1.0  # seconds in which an end that is told of reaches all sockets
+NO_COOKIE = '{"code":4,"message":"No cookie transmitted."}'
 GONE = '{"code":4,"message":"Session unknown or expired."}'
 # A user who may not log in is a guest from then on, as on the pages: the login session goes on.
 REFUSALS = {"banned": (403, '{"code":4,"message":"Banned."}'), "user inactive": (400, UNKNOWN_SID)}
@@ -239,6 +240,58 @@ async def test_a_login_binds_the_sockets_of_other_tabs_to_the_user(hosts: Hosts,
         assert (await named(client)).startswith("renamed-")
     await hosts.do("log-out", key)
     await assert_ended(crowd, "logged out")
+
+
+async def test_a_login_in_the_middle_of_an_upgrade_is_no_end_and_a_logout_is(
+    hosts: Hosts, stack: AsyncExitStack
+) -> None:
+    key = await hosts.visitor()
+    crowd = Crowd(stack, hosts)
+    for what in ("log-in", "log-out"):
+        raw = await crowd.raw(hosts.sites[0], key)
+        sid = await raw.open()
+        assert (await raw.post(sid, "40")).status == 200
+        polled = ""
+        while "welcome" not in polled:
+            polled += (await raw.poll(sid)).text
+        socket = await raw.websocket(sid=sid)
+        await socket.send("2probe")
+        assert await read(socket) == "3probe"
+        told = await hosts.do(what, key)
+        if what == "log-in":
+            await socket.send("5")
+            assert told[1] in str(await read(socket))
+            key = told[0]
+        else:
+            assert "session ended" in (await raw.poll(sid)).text
+            await socket.send("5")
+            assert await read_to_end(socket) == []
+
+
+async def test_polls_at_another_process_go_by_the_present_key_as_well(hosts: Hosts, stack: AsyncExitStack) -> None:
+    crowd = Crowd(stack, hosts)
+    key = await hosts.visitor()
+    raw = await crowd.raw(hosts.sites[0], key)
+    sid = await raw.open()
+    assert (await raw.post(sid, "40")).status == 200
+    stranger = await crowd.raw(hosts.sites[-1], await hosts.visitor())
+    nobody = await stack.enter_async_context(Raw(hosts.sites[-1].port))
+    new_key, username = await hosts.do("log-in", key)
+    elsewhere = await crowd.raw(hosts.sites[-1], new_key)
+    text = ""
+    while username not in text:
+        answer = await elsewhere.poll(sid)
+        assert answer.status == 200
+        text += answer.text
+    assert (await elsewhere.post(sid, "3")).pair == (200, "ok")
+    for method, body in (("GET", None), ("POST", b"1")):
+        assert (await stranger.ask(method, sid=sid, body=body)).pair == (403, GONE)
+        assert (await nobody.ask(method, sid=sid, body=body)).pair == (403, NO_COOKIE)
+    await hosts.do("log-out", new_key)
+    assert "session ended" in (await elsewhere.poll(sid)).text
+    assert (await elsewhere.post(sid, "3")).pair == (403, GONE)
+    assert (await elsewhere.poll(sid)).text == "1"
+    assert (await elsewhere.poll(sid)).pair == (403, GONE)
 
 
 async def test_a_new_password_ends_the_users_other_login_sessions(hosts: Hosts, stack: AsyncExitStack) -> None:
