@@ -13,7 +13,7 @@ from channels_socketio.limits import Notices, Rate
 from channels_socketio.protocol.reasons import Reason
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import everybody
+from channels_socketio.tests.party import everybody, settle
 from channels_socketio.throttle import HandshakeThrottle
 
 HERE, THERE = "203.0.113.1", "203.0.113.2"
@@ -57,12 +57,12 @@ class Site:
         return message["status"], body
 
     async def poll(
-        self, address: str = HERE, query: str = "", session: str | None = None
+        self, address: str = HERE, query: str = "", session: str | None = None, body: bytes = b""
     ) -> tuple[int, bytes, dict[bytes, bytes]]:
-        """Ask by HTTP and return status, body and headers."""
+        """Ask by HTTP, with a body by POST, and return status, body and headers."""
         scope: dict[str, Any] = {
             "type": "http",
-            "method": "GET",
+            "method": "POST" if body else "GET",
             "query_string": f"EIO=4&transport=polling{query}".encode(),
             "headers": [],
             "cookies": {},
@@ -75,13 +75,11 @@ class Site:
         async def send(message: Any) -> None:
             sent.append(message)
 
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
         await self.polling(scope, receive, send)
         return sent[0]["status"], sent[1]["body"], dict(sent[0]["headers"])
-
-
-async def receive() -> dict[str, Any]:
-    """Return the end of a request."""
-    return {"type": "http.request"}
 
 
 @pytest.fixture
@@ -175,6 +173,16 @@ async def test_a_handshake_that_fails_later_takes_no_place(open_site: Build) -> 
 async def test_without_limits_all_may_come(open_site: Build) -> None:
     site = open_site(LIMITS=False, HANDSHAKES_PER_MINUTE=1, CONNECTIONS_PER_SESSION=1, CONNECTIONS_PER_ADDRESS=1)
     assert [await site.knock(HERE, "ada") for _ in range(5)] == [(101, None)] * 5
+
+
+async def test_too_many_messages_in_a_post_are_answered_429_and_end_the_connection(open_site: Build) -> None:
+    site = open_site(MESSAGES_PER_SECOND=1, MESSAGES_AT_ONCE=5)
+    sid = json.loads((await site.poll())[1][1:])["sid"]
+    assert (await site.poll(query=f"&sid={sid}", body=b"40"))[0] == 200
+    await settle()
+    assert (await site.poll(query=f"&sid={sid}", body=b"\x1e".join([b'42["x"]'] * 4)))[0] == 200
+    assert (await site.poll(query=f"&sid={sid}", body=b"\x1e".join([b'42["x"]'] * 3)))[:2] == (429, b"too many events")
+    assert site.server.runtime.connections == {}
 
 
 async def test_refusals_are_counted_and_the_log_is_not_flooded(
