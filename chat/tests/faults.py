@@ -71,7 +71,11 @@ class Faults:
         self._over = asyncio.Event()
 
     async def happen(self) -> None:
-        """Let everything go wrong; in the end servers and Redis run, and new links work."""
+        """Let everything go wrong until the `end`, or for twice the time of the plan, which slow machines need.
+
+        After that servers and Redis run, and new links work.
+        """
+        asyncio.get_running_loop().call_later(2 * self.plan.seconds, self.end)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._at_links())
             group.create_task(self._at_servers())
