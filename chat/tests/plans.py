@@ -24,7 +24,7 @@ VISITORS = (
 )
 SESSIONS = (
     "INSERT INTO chat_loginsession (session_key, session_data, expire_date, visitor_id) " + NUMBERS + "SELECT "
-    "'key' || n, '', {moment}, n FROM numbers"
+    "'key' || n, '', CASE WHEN n %% 2 = 0 THEN {moment} ELSE {ahead} END, n FROM numbers"
 )
 # Two thirds of all messages are said in the lobby, each hundredth is deleted.
 ROOM = "CASE WHEN n %% 3 = 0 THEN n %% {rooms} + 1 ELSE 1 END"
@@ -60,6 +60,7 @@ def fill(rows: int) -> None:
             cursor.execute(
                 "INSERT INTO chat_room (id, slug, head, deletions) VALUES (%s, %s, %s, %s)", [number, slug, rows, rows]
             )
+        parts["ahead"] = parts["moment"].replace("2025", "2125")
         for statement, count in ((VISITORS, visitors), (SESSIONS, visitors), (MESSAGES, rows)):
             cursor.execute(
                 statement.replace("{rooms}", str(ROOMS)).format(**parts), {"rows": count, "visitors": visitors}

@@ -7,8 +7,9 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from chat import lookups
+from chat.bans import ban_list
 from chat.database import in_thread
-from chat.models import LoginSession
+from chat.models import AddressBan, LoginSession
 from chat.sessions import SessionStore
 from chat.tests.people import holder
 
@@ -73,6 +74,17 @@ async def test_a_database_that_fails_is_an_error_for_all_who_wait_and_for_nobody
         await in_thread(rename)("away", table)
     assert [type(result) for result in results] == [OperationalError] * 3
     assert await asyncio.gather(*map(name_of, keys)) == [0, 1, 2]
+
+
+async def test_a_lookup_learns_now_and_then_which_addresses_are_banned() -> None:
+    """A process that serves no pages does too."""
+    (key,) = await in_thread(holders)(1)
+    await AddressBan.objects.acreate(network="192.0.2.7/32")
+    ban_list.forget()
+    assert not ban_list.covers("192.0.2.7")
+    await name_of(key)
+    assert ban_list.covers("192.0.2.7")
+    ban_list.forget()
 
 
 async def test_somebody_who_waits_no_longer_does_not_disturb_the_others() -> None:
