@@ -42,7 +42,7 @@ class LoginSessionMiddleware(MiddlewareMixin):
         session = cast(SessionStore, request.session)
         named = names.is_named(session)
         if is_shut_out(request):
-            return render(request, "banned.html", status=403)
+            return banned(request)
         if request.method == "GET" and not named:
             address = address_of_request(request)
             wait = limits.count_session(address)
@@ -58,6 +58,13 @@ class LoginSessionMiddleware(MiddlewareMixin):
             renew(session, session.row)
             touch(session.row, address_of_request(request))
         return response
+
+
+def banned(request: HttpRequest) -> HttpResponse:
+    """Return the page for those who are banned."""
+    response = render(request, "banned.html", status=HTTPStatus.FORBIDDEN)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def too_many(request: HttpRequest, wait: float) -> HttpResponse:

@@ -160,6 +160,7 @@ def test_from_a_banned_address_there_is_no_page_and_no_new_login_session() -> No
         assert answer.status_code == 403
         assert "You are banned" in answer.content.decode()
         assert not answer.cookies
+        assert answer["Cache-Control"] == "no-store"
     assert not LoginSession.objects.exists()
     assert Client(REMOTE_ADDR=THERE).get("/").status_code == 200
     assert Client(REMOTE_ADDR=HERE).get("/admin/login/").status_code == 200
