@@ -7,6 +7,7 @@ packets come there by way of the hub, which keeps them in order with what is pub
 import hashlib
 import logging
 import math
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class Connection:
         "runtime",
         "scope",
         "server",
+        "since",
         "sockets",
         "transport",
         "watched_until",
@@ -83,6 +85,7 @@ class Connection:
         self.place = place
         self.sockets: dict[str, Socket] = {}
         self.watched_until = math.inf
+        self.since = time.time()
         self.close_reason: Reason | None = None
         self.login: Login | None = None
         self._budget = server.options.queue_budget
@@ -117,6 +120,7 @@ class Connection:
         """Send the handshake, start the clock, and live by the login session from now on."""
         self.runtime.connections[self.engine.sid] = self
         self.login = self.runtime.guard.enter(self)
+        self.runtime.roll.note(self.engine.sid)
         self._pump(self.runtime.now())
         self.runtime.hub.flush()  # the handshake waits for nobody
 
@@ -142,6 +146,7 @@ class Connection:
         """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
         self.transport = transport
         transport.send_parcel(pack(packets))
+        self.runtime.roll.note(self.engine.sid)
         self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
         self.runtime.deadlines.watch(self)
 
@@ -159,6 +164,7 @@ class Connection:
         if self.login is not None:
             self.runtime.guard.leave(self, self.login)
         self.place.leave()
+        self.runtime.roll.note(self.engine.sid)
         for socket in sockets.values():
             socket.handle_end(reason.text)
         self.transport.close(reason)
@@ -186,6 +192,7 @@ class Connection:
             self.scope["user"] = nobody() if user is None else user
         for namespace, socket in list(self.sockets.items()):
             socket.handle_rebind(before[namespace])
+        self.runtime.roll.note(self.engine.sid)
 
     async def read_session(self) -> Any:
         """Read the login session again, and go by it; raises Refused when it is over."""

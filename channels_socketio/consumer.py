@@ -211,6 +211,12 @@ class SocketIOConsumer:
         It happens when somebody logs in on a page, changes the password or is renamed.
         """
 
+    def entered(self) -> None:
+        """The socket is live: what is emitted here comes behind all that it was greeted with.
+
+        Must not raise. After it, and only then or if the client left at this very moment, `disconnect` is called.
+        """
+
     async def disconnect(self, reason: str) -> None:
         """Clean up after a socket whose `connect` returned; called once, after all its events."""
 

@@ -88,6 +88,10 @@ class Hub(Generic[Parcel]):
         """Return the ids of who is in `room`."""
         return list(self._members.get(room, ()))
 
+    def occupied(self, room: str) -> bool:
+        """Return whether anybody is in `room`."""
+        return room in self._members
+
     def publish(self, room: str, parcel: Parcel, skip: Collection[str] = ()) -> None:
         """Deliver `parcel` to everybody in `room` but `skip` at the end of this turn.
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from channels.layers import get_channel_layer
@@ -13,10 +14,12 @@ from .deadlines import Deadlines
 from .feed import Feeds
 from .guard import Guard
 from .hub import Hub
+from .payloads import to_json
 from .places import Places
-from .protocol.parcel import Parcel, join
+from .protocol.parcel import Parcel, join, pack_event
 from .protocol.reasons import Reason
 from .relay import Application, Relay
+from .roll import Roll
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -45,6 +48,8 @@ class Runtime:
         self.deadlines = Deadlines(loop)
         self.guard = Guard(self)
         self.connections: dict[str, Connection] = {}
+        self.roll = Roll(self.connections)
+        self.farewells: list[Callable[[], Awaitable[None]]] = []
         self.polling: dict[str, PollingTransport] = {}
         self.sockets: dict[str, Socket] = {}
         self.places: Places | None = None  # made by the first server, whose options say who else counts
@@ -91,7 +96,14 @@ class Runtime:
             if late:
                 break
             await asyncio.sleep(CLOSE_CHECK_SECONDS)
+        await self._say_farewell(seconds)
         await self.backplane.flush(seconds)
+
+    def publish_here(self, namespace: str, event: str, *args: Any, volatile: bool = False) -> None:
+        """Send an event to all sockets in `namespace` of this process, and of no other, encoded once."""
+        if not self.hub.occupied(namespace):
+            return
+        (self.hub.offer if volatile else self.hub.publish)(namespace, pack_event(namespace, [event, *to_json(args)]))
 
     def take_over(self, socket_id: str) -> None:
         """End the socket with this id on any process: its client is back, the link that it had must be dead."""
@@ -101,6 +113,18 @@ class Runtime:
     def now(self) -> float:
         """Return the time on the clock of all deadlines."""
         return self.loop.time()
+
+    async def _say_farewell(self, seconds: float) -> None:
+        """Await what others asked to have done last (`farewells`), at most `seconds`."""
+        tasks = [asyncio.ensure_future(farewell()) for farewell in self.farewells]
+        if not tasks:
+            return
+        done, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("A farewell failed: %s: %s", type(error).__name__, error)
 
     def _end_socket(self, socket_id: str) -> None:
         if (socket := self.sockets.get(socket_id)) is not None:

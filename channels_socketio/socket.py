@@ -109,6 +109,7 @@ class Socket:
             del sockets[self.id]
             self.hub.forget(self.id)
         self._unfollow()
+        self.connection.runtime.roll.note(self.connection.engine.sid)
         for future in self._acks.values():
             if not future.done():
                 future.set_exception(SocketEnded(f"the socket ended before it answered: {reason}"))
@@ -276,6 +277,8 @@ class Socket:
         rooms, self._rooms = self._rooms, []
         for room in (*audiences(self.namespace, self.scope), *(room_key(self.namespace, room) for room in rooms)):
             self.hub.join(room, self.id, self.connection)
+        runtime.roll.note(self.connection.engine.sid)
+        self.consumer.entered()
 
     async def _rebound(self) -> None:
         if not self.connected:

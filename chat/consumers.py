@@ -11,10 +11,12 @@ from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.refusal import Refused
 from chat.bans import ban_list
+from chat.company import company_of, person_of
 from chat.limits import count_message
 from chat.log import MessageLog
 from chat.names import display_name, is_named
 from chat.rooms import room_of
+from chat.roster import keep_roster
 from chat.services import Draft, Receipt, clean_text
 from chat.writer import current_writer
 
@@ -49,6 +51,7 @@ class ChatConsumer(SocketIOConsumer):
     namespaces = ["/", "/rooms/<room:slug>"]
     refusal_event = "chat error"
     log = MessageLog()
+    person: str | None = None  # while the visitor is counted as being here
 
     async def connect(self, auth: dict[str, Any]) -> None:
         """Note under which name the visitor is here, and in which room."""
@@ -64,13 +67,36 @@ class ChatConsumer(SocketIOConsumer):
         """Tell the visitor under which name the next message appears, if it is another one."""
         self.session.row = None
         name = str(display_name(self.session, self.user))
-        if name != self.name:
-            self.name = name
+        renamed, self.name = name != self.name, name
+        if self.person is not None:
+            before, self.person = self.person, person_of(self.session, self.user)
+            company_of(self.socket.connection.runtime).change(self, before, self.person)
+        if renamed:
             await self.welcome(self.head)
 
     async def gap(self, first: int, last: int) -> None:
         """Tell a visitor who was away for long what the page must fetch by HTTP."""
         await self.emit("history gap", {"room": self.room, "from": first, "to": last}, self.offset)
+
+    def entered(self) -> None:
+        """Count the visitor, and have the connection written into the database."""
+        runtime = self.socket.connection.runtime
+        keep_roster(runtime)
+        self.person = person_of(self.session, self.user)
+        company_of(runtime).enter(self, self.person)
+
+    async def disconnect(self, reason: str) -> None:
+        """Count the visitor no more."""
+        if self.person is not None:
+            company = company_of(self.socket.connection.runtime)
+            company.stop_typing(self.room, self.person)
+            company.leave(self.room, self.person)
+
+    @on("typing")
+    async def typing(self, *ignored: Any) -> None:
+        """Let the room know that the visitor is typing."""
+        if self.person is not None:
+            company_of(self.socket.connection.runtime).type(self.room, self.person, self.name)
 
     @on("send chat")
     async def send_chat(self, message: SendChat) -> "asyncio.Future[Receipt]":
@@ -81,5 +107,7 @@ class ChatConsumer(SocketIOConsumer):
         visitor = self.session["visitor"]
         await count_message(visitor, first=self.head == 0 and not self.spoke)
         self.spoke = True
+        if self.person is not None:
+            company_of(self.socket.connection.runtime).stop_typing(self.room, self.person)
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
         return current_writer().send(draft)

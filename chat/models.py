@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the end of a ban or of a silence that has none
@@ -178,6 +179,81 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.room} {self.seq}"
+
+
+class ServerProcess(models.Model):
+    """A process that serves sockets, as long as it says so: `chat.roster` writes a heartbeat every few seconds.
+
+    The times are the database's, so that the clocks of several machines need not agree.
+    """
+
+    id = models.CharField(max_length=16, primary_key=True, editable=False)
+    name = models.CharField(max_length=100, editable=False)
+    heartbeat = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "server processes"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @staticmethod
+    def oldest_heartbeat() -> Any:
+        """Return the time, as an expression, before which the heartbeat of a process that lives cannot be."""
+        return Now() - timedelta(seconds=settings.CHAT_LEASE)
+
+
+class LiveConnectionQuerySet(models.QuerySet["LiveConnection"]):
+    """Connections by whether anybody vouches for them."""
+
+    def live(self) -> "LiveConnectionQuerySet":
+        """Return those of processes that live: what a process leaves behind that was killed is none."""
+        return self.filter(process__heartbeat__gte=ServerProcess.oldest_heartbeat())
+
+
+class LiveConnection(models.Model):
+    """A client that is connected now, as its process has written it a second ago. `chat.roster` is the only writer.
+
+    `id` is a hash, because the engine id is a credential. The login session and the user may be gone already, which is
+    what ends the connection: so nothing binds them. `rooms` are slugs, `address` and `user_agent` what the client's
+    handshake came with, not checked any further.
+    """
+
+    id = models.CharField(max_length=32, primary_key=True, editable=False)
+    process = models.ForeignKey(ServerProcess, on_delete=models.CASCADE, editable=False, related_name="connections")
+    login_session = models.ForeignKey(
+        LoginSession,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        editable=False,
+        related_name="connections",
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        editable=False,
+        related_name="+",
+    )
+    rooms = models.TextField(editable=False)
+    transport = models.CharField(max_length=10, editable=False)
+    address = models.CharField(max_length=50, editable=False)
+    user_agent = models.CharField(max_length=200, editable=False)
+    since = models.DateTimeField(editable=False)
+
+    objects: ClassVar[Any] = LiveConnectionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "live connection"
+        indexes = [
+            models.Index(fields=["since"], name="connection_since"),
+            models.Index(fields=["address"], name="connection_address"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Connection {self.pk[:8]}"
 
 
 def lies_ahead(moment: datetime | None) -> bool:

@@ -141,6 +141,10 @@ STORAGES = {
     },
 }
 
+# How often a process says that it lives, and how long the others believe it without hearing from it: in seconds.
+CHAT_HEARTBEAT = 5.0
+CHAT_LEASE = 20.0
+
 # The protocol's own options; every key and default is described in channels_socketio/conf.py.
 SOCKETIO: dict[str, object] = {
     "LEGACY_CLIENTS": True,

@@ -2,18 +2,25 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+PASSING = re.compile(r'42(?:/[^,]*,)?\["presence",')
+
 
 class WireClient:
-    """One client in one namespace; use the fixture `dial`."""
+    """One client in one namespace; use the fixture `dial`.
+
+    Events `presence` come whenever they like, so they are put aside: `passing` has their data.
+    """
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.sid = ""
+        self.passing: list[dict[str, Any]] = []
 
     async def join(self, prefix: str = "") -> None:
         """Connect to the namespace whose `prefix` is `/name,`, or to the main one."""
@@ -29,9 +36,14 @@ class WireClient:
     async def receive(self, timeout: float = 15) -> str | bytes:
         """Return the next frame; pings are answered on the way."""
         async with asyncio.timeout(timeout):
-            while (frame := await self.connection.recv()) == "2":
-                await self.connection.send("3")
-            return frame
+            while True:
+                frame = await self.connection.recv()
+                if frame == "2":
+                    await self.connection.send("3")
+                elif isinstance(frame, str) and (found := PASSING.match(frame)):
+                    self.passing += json.loads(f"[{frame[found.end() :]}")
+                else:
+                    return frame
 
     def abort(self) -> None:
         """Vanish without a word."""

@@ -14,6 +14,10 @@ class Transport(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """What Engine.IO calls it."""
+
+    @property
     def upgrades(self) -> Sequence[str]:
         """The transports that a client may change to."""
 

@@ -33,6 +33,7 @@ class PollingTransport:
     is told that came too late. `limit` is the number of packets that one poll may fetch.
     """
 
+    name = "polling"
     upgrades = ("websocket",)
 
     def __init__(self, runtime: Runtime, limit: int = sys.maxsize) -> None:

@@ -63,6 +63,7 @@ class WebSocketTransport(AsyncConsumer):
         "scope",
         "server",
     )
+    name = "websocket"
     upgrades = ()
 
     def __init__(self, server: "SocketIOServer") -> None:

@@ -11,6 +11,13 @@ from chat.database import DatabaseThread
 from chat.limits import current_limits
 
 
+@pytest.fixture(autouse=True)
+def quiet_company(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say nothing of who is there in tests of anything else, unless they are marked `company`."""
+    if request.node.get_closest_marker("company") is None:
+        monkeypatch.setattr("chat.company.SOON", 3600.0)
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """As pytest-django's, but without connections that would keep the database from being removed."""

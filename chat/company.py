@@ -1,0 +1,165 @@
+"""What the clients of a process hear about each other: who is in their room, and who is typing.
+
+One timer for each process, which runs while there is something to say. Whatever happened in a second is said at its
+end, once for each room: see `presence` and `typists`. Every process tells its own clients what it knows of all.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from django.conf import settings
+
+from channels_socketio.runtime import Runtime
+from chat.presence import Presence, Rooms, Word
+from chat.rooms import namespace_of
+from chat.typists import Typists
+
+if TYPE_CHECKING:
+    from chat.consumers import ChatConsumer
+
+INTERVAL = 1.0
+SOON = 0.1  # after a quiet time
+
+WORD = "presence"  # the kinds of the backplane's news
+ASK = "presence ask"
+END = "presence end"
+TYPING = "typing"
+STOPPED = "typing end"
+
+
+class Company:
+    """The people of one event loop's rooms."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.presence = Presence(runtime.process, settings.CHAT_HEARTBEAT, settings.CHAT_LEASE)
+        self.typists = Typists()
+        self._runtime = runtime
+        self._newcomers: dict[str, list[ChatConsumer]] = {}
+        self._last = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+        runtime.farewells.append(self._end)
+        handlers: dict[str, Callable[..., None]] = {
+            WORD: self._hear,
+            ASK: self._answer,
+            END: self._lose,
+            TYPING: self._note_typing,
+            STOPPED: self._note_stopped,
+        }
+        for kind, handler in handlers.items():
+            runtime.backplane.handle(kind, handler)
+        runtime.backplane.tell_all(ASK, "")
+
+    def enter(self, consumer: "ChatConsumer", person: str) -> None:
+        """A socket is live: it hears soon who is there, and the others of whoever is new."""
+        self.presence.enter(consumer.room, person, consumer.name)
+        self._newcomers.setdefault(consumer.room, []).append(consumer)
+        self._need()
+
+    def leave(self, room: str, person: str) -> None:
+        """A socket that had entered is gone."""
+        self.presence.leave(room, person, self._runtime.now())
+        self._need()
+
+    def change(self, consumer: "ChatConsumer", before: str, person: str) -> None:
+        """A socket that had entered is another person's now, or that person has another name."""
+        self.stop_typing(consumer.room, before)
+        self.presence.enter(consumer.room, person, consumer.name)
+        self.presence.leave(consumer.room, before, self._runtime.now(), grace=0)
+        self._need()
+
+    def type(self, room: str, person: str, name: str) -> None:
+        """Somebody is typing."""
+        if self.typists.type(room, person, name, self._runtime.now()):
+            self._runtime.backplane.tell_all(TYPING, room, person, name)
+            self._need()
+
+    def stop_typing(self, room: str, person: str) -> None:
+        """Somebody has sent what they typed, or gives up."""
+        if self.typists.stop(room, person, self._runtime.now()):
+            self._runtime.backplane.tell_all(STOPPED, room, person)
+            self._need()
+
+    def _need(self) -> None:
+        """See to it that what has changed is said."""
+        if self._timer is None and not self._ended:
+            when = max(self._runtime.now() + SOON, self._last + INTERVAL)
+            self._timer = self._runtime.loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._last = now = self._runtime.now()
+        self._say_presence(now)
+        self._say_typing(now)
+        if (word := self.presence.word(now)) is not None:
+            self._runtime.backplane.tell_all(WORD, *word)
+        if self._goes_on:
+            self._need()
+
+    @property
+    def _goes_on(self) -> bool:
+        beats = self._runtime.backplane.crosses_processes and bool(self.presence.rooms)
+        return beats or self.presence.waits or bool(self.typists.rooms)
+
+    def _say_presence(self, now: float) -> None:
+        changed = self.presence.take_changed(now)
+        newcomers, self._newcomers = self._newcomers, {}
+        for room in changed:
+            attendance = self.presence.attendance(room)
+            self._runtime.publish_here(namespace_of(room), "presence", attendance)
+        for room, consumers in newcomers.items():
+            if room not in changed:
+                attendance = self.presence.attendance(room)
+                for consumer in consumers:
+                    consumer.socket.emit("presence", [attendance])
+
+    def _say_typing(self, now: float) -> None:
+        for room in self.typists.take_changed(now):
+            typing = {"room": room, "names": self.typists.names(room, now)}
+            self._runtime.publish_here(namespace_of(room), "typing", typing, volatile=True)
+
+    def _hear(self, process: str, digest: int, full: bool, rooms: Rooms) -> None:
+        if self.presence.hear(Word(process, digest, full, rooms), self._runtime.now()):
+            self._runtime.backplane.tell_all(ASK, process)
+        self._need()
+
+    def _answer(self, process: str) -> None:
+        if process == self._runtime.process or (not process and self.presence.rooms):
+            self.presence.asked = True
+            self._need()
+
+    def _lose(self, process: str) -> None:
+        self.presence.bid_farewell(process, self._runtime.now())
+
+    def _note_typing(self, room: str, person: str, name: str) -> None:
+        if self._runtime.hub.occupied(namespace_of(room)):
+            self.typists.type(room, person, name, self._runtime.now())
+            self._need()
+
+    def _note_stopped(self, room: str, person: str) -> None:
+        self.typists.stop(room, person, self._runtime.now())
+        self._need()
+
+    async def _end(self) -> None:
+        """Say that this process ends, as the last word."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._runtime.backplane.tell_all(END, self._runtime.process)
+
+
+def person_of(session: Any, user: Any) -> str:
+    """Return what tells people apart: whoever has logged in at several browsers is one."""
+    return f"u{user.pk}" if user.is_authenticated else f"v{session['visitor']}"
+
+
+companies: WeakKeyDictionary[Runtime, Company] = WeakKeyDictionary()
+
+
+def company_of(runtime: Runtime) -> Company:
+    """Return the company of an event loop."""
+    if (company := companies.get(runtime)) is None:
+        company = companies[runtime] = Company(runtime)
+    return company

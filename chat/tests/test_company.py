@@ -1,0 +1,222 @@
+"""What clients hear of each other: who is in the room and who is typing, on one process and on two."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from channels_socketio.runtime import current_runtime
+from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.party import Connect, eventually
+from channels_socketio.tests.processes import Redis, Site
+from channels_socketio.tests.wire import Dial, WireClient
+from chat import company
+from chat.database import in_thread
+from chat.rooms import namespace_of
+from chat.sessions import SessionStore
+from chat.tests.people import holder, visit
+from chatproject.asgi import application
+
+PATH = "/socket.io/?EIO=4&transport=websocket"
+
+
+class Guest:
+    """A client of a real server that listens all the time."""
+
+    def __init__(self, client: WireClient) -> None:
+        self.client = client
+        self.events: list[tuple[float, str, dict[str, Any]]] = []
+        self.task = asyncio.create_task(self._listen())
+
+    @property
+    def presence(self) -> dict[str, Any]:
+        """What was heard last of who is there."""
+        return self.client.passing[-1] if self.client.passing else {}
+
+    async def _listen(self) -> None:
+        while True:
+            event, data, *_ = await self.client.receive_event(60)
+            self.events.append((time.monotonic(), event, data))
+
+    def names(self, event: str) -> list[list[str]]:
+        """Return the names in all events of one kind."""
+        return [data["names"] for _, name, data in self.events if name == event]
+
+
+class Guests:
+    """Opens clients, and closes them after the test."""
+
+    def __init__(self, dial: Dial) -> None:
+        self._dial = dial
+        self.all: list[Guest] = []
+
+    async def invite(self, site: Site, cookie: str) -> Guest:
+        """Return a client in the lobby."""
+        headers = {"Cookie": f"sessionid={cookie}"}
+        self.all.append(Guest(await self._dial(site.ws_url + PATH, additional_headers=headers)))
+        return self.all[-1]
+
+    def close(self) -> None:
+        """Stop listening."""
+        for guest in self.all:
+            guest.task.cancel()
+
+
+@pytest.fixture
+async def guests(dial: Dial) -> AsyncIterator[Guests]:
+    """Clients of real servers."""
+    found = Guests(dial)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say what there is to say several times a second."""
+    monkeypatch.setattr(company, "SOON", 0.01)
+    monkeypatch.setattr(company, "INTERVAL", 0.05)
+
+
+async def enter(connect: Connect, session: SessionStore, room: str = "lobby") -> SocketIOCommunicator:
+    """Return a client in a room that has read its welcome."""
+    client = await connect(application, namespace_of(room), cookies={"sessionid": str(session.session_key)})
+    assert (await client.receive_event())[0] == "welcome"
+    return client
+
+
+async def next_of(client: SocketIOCommunicator, event: str) -> Any:
+    """Return the data of the next event of one kind."""
+    while True:
+        name, data, *rest = await client.receive_event()
+        if name == event:
+            assert not rest, "expected no offset"
+            return data
+
+
+@pytest.mark.company
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick")
+class TestOneProcess:
+    """Who is in a room of one process."""
+
+    async def test_whoever_comes_hears_who_is_there_and_so_do_the_others(self, connect: Connect) -> None:
+        first = await enter(connect, await in_thread(holder)(1), "tea")
+        assert await next_of(first, "presence") == {"room": "tea", "count": 1, "names": ["1"]}
+        second = await enter(connect, await in_thread(holder)(2), "tea")
+        for client in (first, second):
+            assert await next_of(client, "presence") == {"room": "tea", "count": 2, "names": ["1", "2"]}
+
+    async def test_a_second_tab_hears_who_is_there_and_nobody_else_hears_of_it(self, connect: Connect) -> None:
+        session = await in_thread(holder)(1)
+        first = await enter(connect, session)
+        await next_of(first, "presence")
+        second = await enter(connect, session)
+        assert await next_of(second, "presence") == {"room": "lobby", "count": 1, "names": ["1"]}
+        await first.emit("send chat", {"msg": "hello"})
+        assert (await first.receive_event())[0] == "new chat"
+
+    async def test_whoever_leaves_is_gone_after_a_while(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat.presence.GRACE", 0.2)
+        first = await enter(connect, await in_thread(holder)(1))
+        second = await enter(connect, await in_thread(holder)(2))
+        while (await next_of(first, "presence"))["count"] < 2:
+            pass
+        await second.disconnect()
+        assert await next_of(first, "presence") == {"room": "lobby", "count": 1, "names": ["1"]}
+
+    async def test_typing_is_told_until_the_message_comes(self, connect: Connect) -> None:
+        writer = await enter(connect, await in_thread(holder)(1))
+        reader = await enter(connect, await in_thread(holder)(2))
+        await writer.emit("typing", {})
+        assert await next_of(reader, "typing") == {"room": "lobby", "names": ["1"]}
+        await writer.emit("send chat", {"msg": "hello"})
+        assert await next_of(reader, "typing") == {"room": "lobby", "names": []}
+
+    async def test_typing_ends_when_the_writer_leaves(self, connect: Connect) -> None:
+        writer = await enter(connect, await in_thread(holder)(1))
+        reader = await enter(connect, await in_thread(holder)(2))
+        await writer.emit("typing")
+        assert (await next_of(reader, "typing"))["names"] == ["1"]
+        await writer.disconnect()
+        assert (await next_of(reader, "typing"))["names"] == []
+
+    async def test_nothing_is_kept_of_those_who_left(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chat.presence.GRACE", 0.1)
+        client = await enter(connect, await in_thread(visit)())
+        kept = company.company_of(current_runtime())
+        assert kept.presence.rooms
+        await client.disconnect()
+        await eventually(lambda: not kept.presence.rooms and kept._timer is None, "everything was forgotten")
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+    """Two processes with one database and Redis, and short leases."""
+    folder = tmp_path_factory.mktemp("pair")
+    env = {"LIMITS": "off", "DJANGO_SETTINGS_MODULE": "chat.tests.live_settings"}
+    with ExitStack() as stack:
+        redis = Redis(folder).start()
+        stack.callback(redis.stop)
+        sites = [Site(folder, "serve", env | {"REDIS_URL": redis.url}) for _ in range(2)]
+        for site in sites:
+            stack.callback(site.start().stop)
+        yield sites
+
+
+async def cookies_of(site: Site, count: int) -> list[str]:
+    """Return the cookies of so many new visitors."""
+    return [await asyncio.to_thread(site.new_cookie) for _ in range(count)]
+
+
+async def test_people_at_two_processes_are_one_company(pair: list[Site], guests: Guests) -> None:
+    cookies = await cookies_of(pair[0], 3)
+    for site, cookie in [(0, 0), (1, 0), (0, 1), (1, 2)]:
+        await guests.invite(pair[site], cookies[cookie])
+
+    def everywhere(count: int) -> bool:
+        return all(guest.presence.get("count") == count for guest in guests.all)
+
+    await eventually(lambda: everywhere(3), "three people were there", 15)
+    assert len({json.dumps(sorted(guest.presence["names"])) for guest in guests.all}) == 1
+    gone = guests.all.pop()
+    gone.task.cancel()
+    gone.client.abort()
+    await eventually(lambda: everywhere(2), "two people were there", 15)
+    await guests.all[1].client.emit("typing", {})
+    await eventually(lambda: any(guests.all[2].names("typing")), "typing was told at the other process", 5)
+
+
+async def test_whoever_was_at_a_process_that_is_killed_is_gone_soon(pair: list[Site], guests: Guests) -> None:
+    cookies = await cookies_of(pair[0], 6)
+    stays = await guests.invite(pair[0], cookies[0])
+    for cookie in cookies[1:]:
+        await guests.invite(pair[1], cookie)
+    await eventually(lambda: stays.presence.get("count") == 6, "all were there", 15)
+    pair[1].stop(signal.SIGKILL)
+    try:
+        await eventually(lambda: stays.presence["count"] == 1, "the dead were gone", 10)
+    finally:
+        await asyncio.to_thread(pair[1].start)
+
+
+async def test_dozens_come_and_go_and_nobody_hears_of_it_more_than_once_a_second(
+    own_site: Site, guests: Guests
+) -> None:
+    cookies = await cookies_of(own_site, 30)
+    watcher = await guests.invite(own_site, cookies[0])
+    began = time.monotonic()
+    for cookie in cookies[1:] * 3:
+        guest = await guests.invite(own_site, cookie)
+        if cookie != cookies[-1]:
+            guest.task.cancel()
+            guest.client.abort()
+    await eventually(lambda: watcher.presence["count"] == 2, "those who left were gone", 15)
+    assert len(watcher.client.passing) <= time.monotonic() - began + 1
+    assert max(presence["count"] for presence in watcher.client.passing) <= 30
