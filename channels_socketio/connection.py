@@ -178,6 +178,7 @@ class Connection:
         for socket in list(self.sockets.values()):
             if socket.connected:
                 socket.emit(EVENT, [ending._asdict()])
+            if socket.connected:  # still: a client that does not keep up is closed by that
                 self.disconnect(socket, Reason.SESSION_ENDED)
             else:
                 self.refuse(socket, Refused(EVENT, ending.message))

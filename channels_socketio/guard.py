@@ -85,7 +85,7 @@ class Guard:
             return None
         login = self.registry.enter(connection, key, user)
         self._interval = min(self._interval, connection.server.options.session_check_interval)
-        if self._next_sweep == math.inf:
+        if self.watched_until == math.inf:  # nobody was here
             self._next_sweep = self._runtime.now() + self._interval
             self._runtime.deadlines.watch(self)
         self._expect(login, getattr(session_of(connection.scope), "expires_at", None))
@@ -121,7 +121,7 @@ class Guard:
     def handle_timeout(self, now: float) -> None:
         """Look at the login sessions that it is time for; part of Deadlines' contract."""
         if now >= self._next_sweep:
-            self._next_sweep = now + self._interval if self.registry.logins else math.inf
+            self._next_sweep = now + self._interval
             self._forget_news(now)
             self._doubt(self.registry.logins.values())
         due = []

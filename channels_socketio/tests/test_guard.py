@@ -19,7 +19,7 @@ from channels_socketio import guard, watch
 from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.authority import end_sessions, end_user, look_at_sessions
 from channels_socketio.consumer import SocketIOConsumer, on
-from channels_socketio.endings import Ending
+from channels_socketio.endings import ENDED, Ending
 from channels_socketio.guard import Guard
 from channels_socketio.log import Page
 from channels_socketio.runtime import current_runtime
@@ -188,6 +188,30 @@ async def test_who_leaves_is_not_registered_any_more(connect: Connect, session: 
     await client.disconnect()
     await eventually(lambda: is_empty(house), "nothing was registered")
     assert house.guard.next_deadline() is None
+
+
+async def test_a_client_that_does_not_keep_up_ends_too(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key, "/", "/log")
+    [connection] = current_runtime().connections.values()
+    connection._unconfirmed = 10**9
+    [login_session] = house.guard.registry.logins.values()
+    guard.end(login_session, ENDED)
+    assert (await close_of(client))["reason"] == "slow consumer"
+    assert is_empty(house)
+
+
+async def test_the_sweep_goes_on_after_nobody_was_here(connect: Connect) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.2)
+    client = await come(connect, house, await new_session())
+    [login_session] = house.guard.registry.logins.values()
+    house.guard._look_later(login_session, current_runtime().now())
+    await client.disconnect()
+    await eventually(lambda: house.guard.watched_until == float("inf"), "nothing was to be done")
+    client = await come(connect, house, await new_session(), "/")
+    await execute("DELETE FROM django_session")
+    assert await told(client) == "ended"
 
 
 async def test_a_users_login_sessions_end(connect: Connect) -> None:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +204,21 @@ async def check_end(
             assert (await raw.poll(client.handshake["sid"])).pair == REFUSALS.get(reason, (403, GONE))
             assert (await raw.post(client.handshake["sid"], "3")).pair == REFUSALS.get(reason, (403, GONE))
     await assert_untouched(bystanders)
+
+
+async def test_a_management_command_reaches_all_processes(tmp_path: Path, stack: AsyncExitStack) -> None:
+    redis = Redis(tmp_path).start()
+    stack.callback(redis.stop)
+    hosts = Hosts([Site(tmp_path, "serve", {"REDIS_URL": redis.url}, APPLICATION) for _ in range(2)])
+    for site in hosts.sites:
+        stack.callback(site.start().stop)
+    key = await hosts.visitor()
+    crowd = await Crowd(stack, hosts).enter(key)
+    code = f"from chat.sessions import SessionStore; SessionStore({key!r}).flush()"
+    await asyncio.to_thread(hosts.sites[0].manage, "shell", "-c", code)
+    before = time.monotonic()
+    await assert_ended(crowd, "ended")
+    assert time.monotonic() - before < SOON
 
 
 async def test_a_login_session_that_expires_ends_its_sockets_at_that_moment(
