@@ -239,7 +239,7 @@ async def test_a_good_private_id_is_worth_something(connect: Connect) -> None:
 
 
 def test_a_private_id_is_worth_nothing_when_it_is_old_or_its_time_is_none() -> None:
-    auth = {"pid": PID, "offset": "1.0./"}
+    auth = {"pid": new_pid("was", "/", None), "offset": "1.0./"}
     assert read_claim(auth, "/", None, 100)[1] is not None
     assert read_claim(auth, "/", None, 0)[1] is None
     salt = "channels_socketio.recovery 0   /"
