@@ -2,7 +2,7 @@
 
 Views, signals, management commands, other processes: what is said here is done once the current transaction of the
 database `using` commits. It is news: fast, and without a promise. So the truth must be in the database as well, and
-where it is, each process's sweep ends whom the news missed.
+where it is, each process's sweep ends whom the news missed. Asynchronous code calls these by `sync_to_async`.
 """
 
 from collections.abc import Iterable

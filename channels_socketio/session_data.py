@@ -71,7 +71,7 @@ def hold(session_key: str, enter: Any, good: "Future[bool]") -> None:
     try:
         with changes_of(session_key) as data:
             enter(data)
-            if not good.result():
+            if not good.result(2 * SECONDS):  # a loop that died does not say
                 raise Abandoned
     finally:
         connections.close_all()
