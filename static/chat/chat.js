@@ -16,6 +16,8 @@
   const outbox = new Outbox(root.dataset.room, visitor, showEntry);
   const socket = io(root.dataset.namespace, { autoConnect: false });
   const sender = new Sender(socket, outbox, settle);
+  const people = new People(element('people'));
+  const typing = new Typing(element('typing'), composer.input, () => socket.volatile.emit('typing', {}));
 
   socket.on('connect', handleConnect);
   socket.on('disconnect', handleDisconnect);
@@ -23,6 +25,8 @@
   socket.on('welcome', handleWelcome);
   socket.on('new chat', (message) => history.receive(message));
   socket.on('chat deleted', ({ seq }) => history.remove(seq));
+  socket.on('presence', (presence) => people.show(presence, ownName));
+  socket.on('typing', ({ names }) => typing.show(names, ownName));
   socket.on('history gap', ({ from, to }) => history.miss(from, to));
   socket.on('chat error', ({ message }) => showNotice(message));
   socket.on('session ended', ({ message }) => refuse(message));
@@ -130,6 +134,8 @@
 
   function handleDisconnect() {
     sender.stop();
+    people.clear();
+    typing.show([]);
     if (element('status').dataset.state === 'refused') return;
     if (socket.active) showState('offline');
     else refuse();
