@@ -15,6 +15,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import ReasonForm, confirm
+from chat.admin.connections import connections_of
 from chat.admin.lists import link_to, shown, users_called, whole_number
 from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, standing_of
 from chat.models import LoginSession, LoginSessionQuerySet, Visitor
@@ -57,6 +58,7 @@ class LoginSessionAdmin(ModeratesVisitors):
     actions = ("end_sessions", "ban", "unban", "mute", "unmute")
     fieldsets = (
         (None, {"fields": ("of_visitor", "of_user", "first_seen", "last_seen", "expire_date", "live")}),
+        (gettext_lazy("Here now"), {"fields": ("connections",)}),
         (gettext_lazy("Moderation"), {"fields": ("standing",)}),
         (gettext_lazy("Said lately"), {"fields": ("rooms", "said")}),
         (gettext_lazy("Data"), {"fields": ("fingerprint", "data")}),
@@ -120,6 +122,11 @@ class LoginSessionAdmin(ModeratesVisitors):
     def said(self, session: LoginSession) -> str:
         """Return what the visitor said last."""
         return said_by(session.visitor)
+
+    @admin.display()
+    def connections(self, session: LoginSession) -> str:
+        """Return links to its live connections."""
+        return connections_of(session)
 
     @admin.display(description=gettext_lazy("key's fingerprint"))
     def fingerprint(self, session: LoginSession) -> str:
