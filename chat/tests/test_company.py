@@ -139,7 +139,8 @@ class TestOneProcess:
         await writer.emit("send chat", {"msg": "hello"})
         assert await next_of(reader, "typing") == {"room": "lobby", "names": []}
 
-    async def test_typing_ends_when_the_writer_leaves(self, connect: Connect) -> None:
+    async def test_typing_ends_when_the_writer_leaves(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chat.typists.LASTING", 3600.0)
         writer = await enter(connect, await in_thread(holder)(1))
         reader = await enter(connect, await in_thread(holder)(2))
         await writer.emit("typing")

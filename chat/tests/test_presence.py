@@ -155,6 +155,17 @@ def test_who_comes_back_at_another_process_was_never_away() -> None:
             network.speak(process)
 
 
+def test_a_reload_is_no_news_for_other_processes() -> None:
+    network = Network("a", "b")
+    network.processes["a"].enter("tea", "v1", "42")
+    network.tick(2)
+    network.processes["a"].leave("tea", "v1", network.now)
+    network.tick(1)
+    network.processes["a"].enter("tea", "v1", "42")
+    network.tick(2 * GRACE)
+    assert network.counts("tea") == {1}
+
+
 def test_a_process_that_starts_learns_who_is_there() -> None:
     network = Network("a")
     for number in range(50):

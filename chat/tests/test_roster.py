@@ -203,9 +203,14 @@ class TestRoster:
         await until_rows(len, "the connection was written")
         assert caplog.text.count("Live connections cannot be written") == 1
 
-    async def test_a_process_that_ends_takes_its_rows_with_it(self, connect: Connect) -> None:
+    async def test_a_process_that_ends_takes_its_rows_with_it(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         await self.come(connect)
         await until_rows(len, "the connection was written")
+        monkeypatch.setattr(roster, "INTERVAL", 3600.0)
+        turn = current_runtime().now() + 0.1
+        await eventually(lambda: current_runtime().now() > turn, "the roster slept for long")
         await current_runtime().close(Reason.SERVER_SHUTTING_DOWN, 5)
         assert not await in_thread(ServerProcess.objects.exists)()
         assert not await rows()
