@@ -292,7 +292,9 @@ def test_the_page_makes_sense_without_eyes_and_mouse(site: Site, come: Come) -> 
     anna.page.keyboard.press("Shift+Tab")
     expect(anna.log).to_be_focused()
     anna.page.keyboard.press("Shift+Tab")
-    expect(anna.page.locator("summary")).to_be_focused()
+    expect(anna.page.locator(".rooms summary")).to_be_focused()
+    anna.page.keyboard.press("Shift+Tab")
+    expect(anna.page.locator("#people summary")).to_be_focused()
 
 
 def test_rooms_are_apart(site: Site, come: Come) -> None:
