@@ -164,7 +164,10 @@ BAD_TEXTS = [
     ("6[]", "expected a number of attachments and '-' in packet type 6"),
     ("61[]", "expected a number of attachments and '-' in packet type 6"),
     ("61-[]", "expected an id in an ack, got none"),
-    *((f'2["{name}"]', f"expected an event name that is not reserved, got '{name}'") for name in RESERVED_EVENTS),
+    *(
+        (f'2["{name}"]', f"expected an event name that is not reserved, got '{name}'")
+        for name in sorted(RESERVED_EVENTS)
+    ),
 ]
 
 
