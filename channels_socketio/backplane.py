@@ -30,6 +30,7 @@ LETTER = "socketio.letter"  # type of the layer messages for one process
 PUBLISH = "publish"  # the kind of news that goes straight to the hub
 OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
 BATCH = 100  # news items in one layer message
+STRANGE = 20  # kinds of news without a handler that are remembered as logged
 RETRY_SECONDS = 1.0
 JOIN_SECONDS = 2.0  # that the first clients of a process wait for the layer
 
@@ -49,6 +50,7 @@ class Backplane:
         self._joined = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.on_letter: Callable[[dict[str, Any]], None] | None = None
+        self._strange: deque[str] = deque(maxlen=STRANGE)
         self.dropped = 0
         self._dropping = False
 
@@ -155,7 +157,11 @@ class Backplane:
         if message["process"] == self._process:
             return
         for kind, *args in message["items"]:
-            self._handlers[kind](*args)
+            if (handler := self._handlers.get(kind)) is not None:
+                handler(*args)
+            elif kind not in self._strange:  # of another version, or of a part that is not in use here
+                self._strange.append(kind)
+                logger.info("News of the kind %.100r reach nobody here.", kind)
 
     def _publish_packets(
         self, room: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool

@@ -52,6 +52,7 @@ INSERT = (
     "INSERT INTO chat_message (room_id, seq, visitor_id, client_id, name, text, at) VALUES (%s, %s, %s, %s, %s, %s, %s)"
 )
 MOVE_HEAD = "UPDATE chat_room SET head = %s WHERE id = %s"
+TRIES = 3
 UNSTORABLE = (IntegrityError, DataError, UnicodeError)  # what one draft can do to a transaction
 
 logger = logging.getLogger(__name__)
@@ -160,12 +161,17 @@ def commit(drafts: Sequence[Draft]) -> Committed:
 
 
 def store_alone(draft: Draft) -> Committed:
-    """Store one draft, or refuse it when the database does not take it."""
-    try:
-        return store([draft])
-    except UNSTORABLE as error:
-        logger.warning("A message in %s cannot be stored: %s", draft.room, type(error).__name__)
-        return Committed([Refused("invalid", "The message cannot be stored.")], [])
+    """Store one draft, or refuse it when the database does not take it.
+
+    Another process may be storing the same at this moment too: once it has, the repeat is found.
+    """
+    for _ in range(TRIES):
+        try:
+            return store([draft])
+        except UNSTORABLE as failure:
+            error = failure
+    logger.warning("A message in %s cannot be stored: %s", draft.room, type(error).__name__)
+    return Committed([Refused("invalid", "The message cannot be stored.")], [])
 
 
 def store(drafts: Sequence[Draft]) -> Committed:

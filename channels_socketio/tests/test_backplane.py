@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,9 +126,14 @@ async def test_news_of_another_version_are_logged_and_cost_nothing_else(
     two = Member("two", layer)
     await one.backplane.start()
     await two.backplane.start()
-    await layer.group_send(GROUP, news_message("newer", [["/", ["4x"]]]))
+    caplog.set_level(logging.INFO)
+    await layer.group_send(GROUP, news_message("newer", [["gossip", 1], ["gossip", 2]]))
     one.say("4next")
-    await eventually(lambda: two.got["a"] == [("4next",)], "news flow again")
+    await eventually(lambda: two.got["a"] == [("4next",)], "news flow on")
+    assert caplog.text.count("News of the kind 'gossip' reach nobody here.") == 2  # once in each of the two
+    await layer.group_send(GROUP, {"type": "socketio.news", "process": "newer", "items": 1})
+    one.say("4last")
+    await eventually(lambda: two.got["a"] == [("4next",), ("4last",)], "news flow again")
     assert "Listening to the layer failed" in caplog.text
     assert len(layer.channels) == 1
 
