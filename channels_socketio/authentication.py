@@ -18,7 +18,6 @@ from channels.db import database_sync_to_async
 from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
-from django.contrib.auth.models import AnonymousUser
 from django.http import parse_cookie
 
 from .handshake import parse_query
@@ -60,6 +59,8 @@ async def user_of(scope: Any) -> Any:
 
     A session that was made with a password which is not the user's any more is replaced by an empty one.
     """
+    from django.contrib.auth.models import AnonymousUser  # a site may have sessions and no users
+
     session = scope["session"]
     if await session.aget(SESSION_KEY) is None:
         return AnonymousUser()
