@@ -26,6 +26,21 @@ def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
     yield from visitors(browser, request.node.nodeid)
 
 
+@pytest.fixture(scope="module")
+def free_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The chat without limits, for those who have much to say."""
+    running = Site(tmp_path_factory.mktemp("free"), env={"LIMITS": "off"}).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def free_cable(free_site: Site) -> Iterator[Cable]:
+    """A network to that which can be cut."""
+    with Cable(free_site.port) as network:
+        yield network
+
+
 @pytest.fixture
 def cable(site: Site) -> Iterator[Cable]:
     """A network to the site that can be cut."""
@@ -146,10 +161,10 @@ def test_no_answer_in_time(own_site: Site, come: Come) -> None:
 
 
 @pytest.mark.parametrize(("text", "count"), [("a", 100), ("🎈" * 2000, 32)], ids=["messages", "bytes"])
-def test_a_full_outbox_takes_no_more(site: Site, come: Come, cable: Cable, text: str, count: int) -> None:
+def test_a_full_outbox_takes_no_more(free_site: Site, come: Come, free_cable: Cable, text: str, count: int) -> None:
     """The page says so and keeps what is typed; when the server is back there is room again."""
-    anna = come(site, url=cable.url)
-    cable.cut()
+    anna = come(free_site, url=free_cable.url)
+    free_cable.cut()
     anna.is_offline()
     notice = anna.page.get_by_role("alert").filter(has_text="Too many messages wait")
     for number in range(count):
@@ -160,7 +175,7 @@ def test_a_full_outbox_takes_no_more(site: Site, come: Come, cable: Cable, text:
     expect(notice).to_be_visible()
     expect(anna.input).to_have_value(f"no room {text}"[:2000])
     expect(anna.messages).to_have_count(count)
-    cable.mend()
+    free_cable.mend()
     expect_state(anna.messages.last, "Sent")
     anna.input.press("Enter")
     expect(notice).to_be_hidden()

@@ -155,7 +155,8 @@ async def test_clients_that_poll_are_at_home_in_all_workers(workers: tuple[str, 
                 sids.append(await raw.open())
         for sid in (sids[0], sids[-1]):
             assert (await raw.post(sid, "40")).pair == (200, "ok")
-            received = ""
+            received = (await raw.poll(sid)).text
+            assert received.startswith("40{")  # before that, an event would come too early
             for number in range(20):
                 assert (await raw.post(sid, f'42{number}["send chat",{{}}]')).pair == (200, "ok")
                 while f'43{number}[{{"ok":false' not in received:
