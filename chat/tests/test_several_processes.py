@@ -77,15 +77,16 @@ def test_an_official_client_polls_at_both_as_if_they_were_one(cluster: Cluster, 
 
 
 def test_when_its_process_is_killed_the_client_comes_back_at_the_other(cluster: Cluster) -> None:
+    first, second = cluster.sites
+    second.stop()
     client = cluster.client("4.8", "comeBack")
     try:
         wait_for(client, "here")
-        cluster.sites[0].stop(signal.SIGKILL)
-        cluster.sites[0].start()
-        cluster.sites[1].stop(signal.SIGKILL)
+        second.start()
+        first.stop(signal.SIGKILL)
         told = results(wait_for(client, "end"))
     finally:
         client.stop()
-        cluster.sites[1].start()
+        first.start()
     assert told["back"]["name"] == told["here"]["name"]
     assert told["back"]["ok"] is True
