@@ -62,7 +62,8 @@ class Balancer:
         writer.close()
 
     async def _connect(self) -> tuple[int, asyncio.StreamReader, asyncio.StreamWriter]:
-        for port in itertools.islice(self._turns, len(self.counts)):
+        turn = next(self._turns)  # others may take theirs while this one finds that a server is down
+        for port in sorted(self.counts, key=lambda port: port != turn):
             with suppress(OSError):
                 return port, *await asyncio.open_connection("127.0.0.1", port)
         raise ConnectionRefusedError("expected a server that accepts connections")
