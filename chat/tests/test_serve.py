@@ -56,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Proc
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[tuple[str, Process]]:
-    """The same with two workers behind the address, for one test, and no limits, for chance decides who has how many."""
+    """The same with two workers for one test, and without limits, for chance decides who has how many clients."""
     redis = Redis(tmp_path).start()
     try:
         with serving(tmp_path, "--workers", "2", REDIS_URL=redis.url, LIMITS="off") as served:
