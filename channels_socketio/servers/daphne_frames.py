@@ -1,7 +1,7 @@
 """Ready frames for Daphne, which offers no such thing: they go to the connection below its WebSocket library.
 
-The library builds each frame anew for each client, with log records that nobody reads, which costs twenty times what
-the rest of a delivery does. Daphne's `send` knows its connection, and what is written there keeps its order with
+The library builds each frame anew for each client, with log records that nobody reads: more than half of what a
+delivery costs. Daphne's `send` knows its connection, and what is written there keeps its order with
 what the library writes. Daphne's development server is the first that anybody meets; without this it would still
 work, at the pace of plain ASGI.
 """
