@@ -1,7 +1,8 @@
 """An ASGI application for the contract suite, for polling's details and for fuzzing: served in processes of its own.
 
-`/socket.io/` has patient options, `/brisk/` short times, and `/fuzz/` a short heartbeat alone. Who comes with a session
-cookie must have a login session (they live in signed cookies, so there is no database); others may come without.
+`/socket.io/` has patient options, `/brisk/` short times, `/fuzz/` a short heartbeat alone, and `/beating/` pings often
+but waits for answers as long as a busy machine needs. Who comes with a session cookie must have a login session (they
+live in signed cookies, so there is no database); others may come without.
 `/stats` tells what is alive.
 """
 
@@ -26,6 +27,7 @@ PATIENT: dict[str, Any] = {
 }
 BRISK = PATIENT | {"PING_INTERVAL": 0.3, "PING_TIMEOUT": 0.2, "CONNECT_TIMEOUT": 0.5, "UPGRADE_TIMEOUT": 0.4}
 
+BEATING = PATIENT | {"PING_INTERVAL": 0.3, "UPGRADE_TIMEOUT": 0.4}
 FUZZ = BRISK | {"CONNECT_TIMEOUT": 10.0}
 
 settings.configure(
@@ -145,6 +147,7 @@ route: Any = re_path  # the type stubs know Django's views only
 servers = {
     r"^socket\.io/?$": SocketIOServer([Arena], admit, PATIENT),
     r"^brisk/?$": SocketIOServer([Arena], admit, BRISK),
+    r"^beating/?$": SocketIOServer([Arena], admit, BEATING),
     r"^fuzz/?$": SocketIOServer([Arena], admit, FUZZ),
 }
 application = ProtocolTypeRouter(

@@ -20,6 +20,13 @@ async def brisk(arena: Arena) -> AsyncIterator[Raw]:
         yield visitor
 
 
+@pytest.fixture
+async def beating(arena: Arena) -> AsyncIterator[Raw]:
+    """A visitor of the endpoint that pings often."""
+    async with Raw(arena.port, "/beating/") as visitor:
+        yield visitor
+
+
 def told(packets: list[str]) -> list[int]:
     """Return the numbers in the events of a polling body or of frames."""
     return [json.loads(packet[2:])[1] for packet in packets if packet.startswith("42")]
@@ -237,29 +244,29 @@ async def test_a_candidate_that_dies_leaves_the_session_and_its_place_to_another
 
 
 @pytest.mark.parametrize("probed", [False, True])
-async def test_a_candidate_that_never_finishes_is_closed_alone(brisk: Raw, probed: bool) -> None:
-    sid = await joined(brisk)
-    socket = await brisk.websocket(sid=sid)
+async def test_a_candidate_that_never_finishes_is_closed_alone(beating: Raw, probed: bool) -> None:
+    sid = await joined(beating)
+    socket = await beating.websocket(sid=sid)
     if probed:
         await socket.send("2probe")
     end = asyncio.create_task(read_to_end(socket))
     while not end.done():
-        if "2" in (await brisk.poll(sid)).text:
-            await brisk.post(sid, "3")
+        if "2" in (await beating.poll(sid)).text:
+            await beating.post(sid, "3")
     assert end.result() == ["3probe"] * probed
-    await brisk.post(sid, "3")
-    await assert_socket_alive(await upgraded(brisk, sid))
+    await beating.post(sid, "3")
+    await assert_socket_alive(await upgraded(beating, sid))
 
 
-async def test_a_session_that_ends_takes_its_candidate_along(brisk: Raw) -> None:
-    sid = await joined(brisk)
-    socket = await brisk.websocket(sid=sid)
+async def test_a_session_that_ends_takes_its_candidate_along(beating: Raw) -> None:
+    sid = await joined(beating)
+    socket = await beating.websocket(sid=sid)
     await socket.send("2probe")
     assert await read(socket) == "3probe"
-    assert (await brisk.post(sid, "1")).pair == (200, "ok")
+    assert (await beating.post(sid, "1")).pair == (200, "ok")
     await socket.send("5")
     assert await read_to_end(socket) == []
-    await assert_gone(brisk, sid)
+    await assert_gone(beating, sid)
 
 
 async def test_who_dies_right_after_the_upgrade_is_found_by_the_next_heartbeat(brisk: Raw, arena: Arena) -> None:

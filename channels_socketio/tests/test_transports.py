@@ -334,7 +334,7 @@ async def test_who_does_not_answer_pings_is_closed(hall: Hall) -> None:
 
 
 async def test_who_answers_pings_stays(hall: Hall) -> None:
-    client = await hall.client(path="/brisk/")
+    client = await hall.client(path="/beating/")
     for _ in range(2):
         assert await client.way.receive() == "2"
         await client.way.send(["3"])
