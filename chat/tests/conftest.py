@@ -1,6 +1,7 @@
 """Fixtures of the chat's tests."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from asgiref.sync import SyncToAsync
@@ -9,6 +10,9 @@ from django.db import connections
 from channels_socketio.tests.processes import Postgres, Site, servers
 from chat.database import DatabaseThread
 from chat.limits import current_limits
+
+if TYPE_CHECKING:
+    from chat.tests.browser import Browser, Come
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +60,23 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         yield server.start()
     finally:
         server.remove()
+
+
+# Imported late: without Playwright that module skips, and so do the modules that use these two fixtures.
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """One Chromium for all tests of a module."""
+    from chat.tests.browser import chromium
+
+    yield from chromium()
+
+
+@pytest.fixture
+def come(browser: "Browser", request: pytest.FixtureRequest) -> "Iterator[Come]":
+    """Let a new visitor, with cookies of their own, come to a site."""
+    from chat.tests.browser import visitors
+
+    yield from visitors(browser, request.node.nodeid)
 
 
 @pytest.fixture(autouse=True)

@@ -11,25 +11,13 @@ from pathlib import Path
 import pytest
 
 from channels_socketio.tests.processes import Site
-from chat.tests.browser import Browser, Come, Page, chromium, expect, visitors
+from chat.tests.browser import Browser, Come, Page, expect
 
 PASSWORD = "only for this test"
 ADMIN = f"""
 from django.contrib.auth import get_user_model
 get_user_model().objects.create_superuser("moderator", password={PASSWORD!r})
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
-    yield from chromium()
-
-
-@pytest.fixture
-def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
-    """Let a new visitor, with cookies of their own, come to a site."""
-    yield from visitors(browser, request.node.nodeid)
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 import re
 import signal
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from channels_socketio.tests.processes import Site
-from chat.tests.browser import PLAIN_HOST, Browser, Come, chromium, expect, expect_state, visitors
+from chat.tests.browser import PLAIN_HOST, Come, expect, expect_state
 
 # The script of 2015 as it was, on a page that has nothing else.
 PAGE_OF_2015 = """<!doctype html>
@@ -24,18 +23,6 @@ PAGE_OF_2015 = """<!doctype html>
     document.getElementById('messages').appendChild(document.createElement('p')).textContent = data.msg;
   });
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
-    yield from chromium()
-
-
-@pytest.fixture
-def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
-    """Let a new visitor, with cookies of their own, come to a site."""
-    yield from visitors(browser, request.node.nodeid)
 
 
 def test_two_people_talk(site: Site, come: Come) -> None:

@@ -8,19 +8,7 @@ from typing import Any
 import pytest
 
 from channels_socketio.tests.processes import Site
-from chat.tests.browser import Browser, Come, chromium, expect, visitors
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    yield from chromium()
-
-
-@pytest.fixture
-def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
-    """Let a new visitor, with cookies of their own, come to a site."""
-    yield from visitors(browser, request.node.nodeid)
+from chat.tests.browser import Come, expect
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from channels_socketio.tests.processes import Site, wait_until
-from chat.tests.browser import Browser, Come, Route, Visitor, WebSocketRoute, chromium, expect, expect_state, visitors
+from chat.tests.browser import Come, Route, Visitor, WebSocketRoute, expect, expect_state
 from chat.tests.cable import Cable
 
 PAGES = re.compile("/messages[?]")
@@ -29,18 +29,6 @@ GO_UP = """async () => {
   return [line.dataset.seq, line.getBoundingClientRect().top];
 }"""
 TOP_OF = "(seq) => document.querySelector(`[data-seq='${seq}']`).getBoundingClientRect().top"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
-    yield from chromium()
-
-
-@pytest.fixture
-def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
-    """Let a new visitor, with cookies of their own, come to a site."""
-    yield from visitors(browser, request.node.nodeid)
 
 
 @pytest.fixture

@@ -8,22 +8,10 @@ from pathlib import Path
 import pytest
 
 from channels_socketio.tests.processes import Site, wait_until
-from chat.tests.browser import Browser, Come, Visitor, WebSocketRoute, chromium, expect, expect_state, visitors
+from chat.tests.browser import Come, Visitor, WebSocketRoute, expect, expect_state
 from chat.tests.cable import Cable
 
 MARKUP = "<img src=x onerror=\"alert('img')\">"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
-    yield from chromium()
-
-
-@pytest.fixture
-def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
-    """Let a new visitor, with cookies of their own, come to a site."""
-    yield from visitors(browser, request.node.nodeid)
 
 
 @pytest.fixture(scope="module")

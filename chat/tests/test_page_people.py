@@ -1,25 +1,10 @@
 """Who is there and who is typing, on the page in a real browser."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from channels_socketio.tests.processes import Site
-from chat.tests.browser import Browser, Come, chromium, expect, expect_state, visitors
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this module."""
-    yield from chromium()
-
-
-@pytest.fixture
-def come(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Come]:
-    """Let a new visitor, with cookies of their own, come to a site."""
-    yield from visitors(browser, request.node.nodeid)
+from chat.tests.browser import Come, expect, expect_state
 
 
 def test_the_page_shows_people_and_not_tabs(site: Site, come: Come) -> None:
