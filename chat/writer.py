@@ -4,6 +4,10 @@ The event loop never waits for the database. Messages wait in a queue; a task, w
 hands what waits to a thread that commits it, gives every sender the answer, and announces the news. A first message
 is committed at once, and under load the batch is what came during the last commit: no timer is involved.
 
+Senders are answered right after the commit. News of it wait for the next commit, if there are messages for one by
+then, and for no other: what is announced together reaches each client in one write, which is most of a message's
+price. Should that commit hang, clients get the message all the same, when their process looks where the log ends.
+
 Every sender gets an answer within `PATIENCE` seconds. One whose message waits in the queue for longer is refused, and
 the message will not be stored. One whose message is in a transaction that does not end is refused although the
 message may be stored later; sending it again with the same id tells, and stores it once in either case.
@@ -90,14 +94,21 @@ class Writer:
         return entry.answer
 
     async def _work(self) -> None:
+        held: list[News] = []
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                await self._store(batch)
+                news = await self._store(batch)
+                if self._waiting and not held:
+                    held = news
+                else:
+                    await self._announce(held + news)
+                    held = []
         finally:
             self._task = None
 
-    async def _store(self, batch: list[Entry]) -> None:
+    async def _store(self, batch: list[Entry]) -> list[News]:
+        """Commit, and give the senders their answers; return what is to be announced."""
         try:
             committed = await self._commit(batch)
         except Exception as error:
@@ -106,11 +117,14 @@ class Writer:
             logger.error("Storing %d messages failed: %s", len(batch), error, exc_info=not expected)
             for entry in batch:
                 entry.refuse()
-            return
+            return []
         for entry, outcome in zip(batch, committed.outcomes, strict=True):
             entry.settle(outcome)
         await asyncio.sleep(0)  # the senders, woken, answer their clients first
-        for news in committed.news:
+        return committed.news
+
+    async def _announce(self, committed: list[News]) -> None:
+        for news in committed:
             try:
                 await self.announce(news)
             except Exception:  # the message is stored, and those behind it must be

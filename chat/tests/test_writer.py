@@ -37,12 +37,14 @@ class Recorder(Writer):
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[list[str]] = []
+        self.announced_before: list[int] = []
         self.announced: list[News] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def commit(self, drafts: Sequence[Draft]) -> Committed:
         self.batches.append([draft.text for draft in drafts])
+        self.announced_before.append(len(self.announced))
         assert self.gate.wait(20)
         return services.commit(drafts)
 
@@ -120,6 +122,17 @@ async def test_senders_have_their_answers_before_the_news(recorder: Recorder, vi
 
     await asyncio.gather(*(send(draft) for draft in drafts(visitor, 20)))
     assert heard_before == [0] * 20
+
+
+async def test_news_wait_for_one_more_commit_if_there_is_one_and_no_longer(
+    recorder: Recorder, visitor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "BATCH", 2)
+    await asyncio.gather(*start(recorder, drafts(visitor, 9)))
+    await eventually(lambda: recorder._task is None, "the writer rested")
+    assert [len(batch) for batch in recorder.batches] == [2, 2, 2, 2, 1]
+    assert recorder.announced_before == [0, 0, 4, 4, 8]
+    assert [news.item.position.seq for news in recorder.announced] == list(range(1, 10))
 
 
 async def test_a_full_queue_refuses_and_what_waits_is_stored(
