@@ -20,6 +20,8 @@ from chat.roster import keep_roster
 from chat.services import Draft, Receipt, clean_text
 from chat.writer import current_writer
 
+REST = 0.1  # seconds between a message that is too many and its refusal, in which the socket's next events wait
+
 
 class SendChat(msgspec.Struct):
     """What a client says: `msg`, 1 to 2000 characters after trimming; `id`, a UUID of the client's choice.
@@ -105,9 +107,22 @@ class ChatConsumer(SocketIOConsumer):
         The sender's next messages are taken meanwhile, so that they may share a transaction.
         """
         visitor = self.session["visitor"]
-        await count_message(visitor, first=self.head == 0 and not self.spoke)
+        await self._count(visitor)
         self.spoke = True
         if self.person is not None:
             company_of(self.socket.connection.runtime).stop_typing(self.room, self.person)
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
         return current_writer().send(draft)
+
+    async def _count(self, visitor: int) -> None:
+        """Count a message of the visitor; raises Refused, after a rest.
+
+        Who waits for answers before sending more is slowed down by it, and who does not is read from no more once
+        enough waits. So a flood leaves the loop, and with it the writer's thread, its time.
+        """
+        try:
+            await count_message(visitor, first=self.head == 0 and not self.spoke)
+        except Refused:
+            if self.socket.connected and not self.socket.connection.runtime.closing:
+                await asyncio.sleep(REST)
+            raise

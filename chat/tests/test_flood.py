@@ -12,7 +12,7 @@ from channels_socketio.tests.processes import Redis, Site
 from channels_socketio.tests.raw import Raw
 
 FLOODERS = 10  # connections of one login session, in two rooms each
-TIMES = 100  # that each of them sends to both rooms: not enough to be closed for too many events
+TIMES = 30  # that each of them sends to both rooms: not enough to be closed for too many events
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """How often a visitor may do what costs, and what is told to who does it too often."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from prometheus_client import generate_latest
 from pytest_django import Settings
 
 from channels_socketio.limits import Rate, notices
+from channels_socketio.protocol.reasons import Reason
 from channels_socketio.refusal import Refused
-from channels_socketio.tests.party import Connect
+from channels_socketio.runtime import current_runtime
+from channels_socketio.tests.party import Connect, eventually
 from channels_socketio.tests.test_checks import NO_REDIS
-from chat import limits
+from chat import consumers, limits
 from chat.database import in_thread
 from chat.limits import count_message, current_limits
 from chat.models import LoginSession, Room, Visitor
@@ -122,6 +125,41 @@ async def test_only_the_first_word_in_a_room_counts_as_a_new_room(connect: Conne
     again, _ = await enter(connect, "tea", session)
     assert (await again.call("send chat", {"msg": "x"}, namespace="/rooms/tea"))["ok"]
     assert not await Room.objects.filter(slug="milk").aexists()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_refusal_takes_a_rest_in_which_the_next_events_wait(
+    connect: Connect, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "REST", 0.3)
+    settings.CHAT = {"MESSAGES_PER_SECOND": 1, "MESSAGES_AT_ONCE": 1}
+    client, _ = await enter(connect, "tea")
+    assert (await client.call("send chat", {"msg": "x"}, namespace="/rooms/tea"))["ok"]
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await client.emit("send chat", {"msg": "x"}, namespace="/rooms/tea")
+    assert (await client.call("what", namespace="/rooms/tea"))["code"] == "unknown event"
+    assert loop.time() - begun >= 0.3
+
+
+@pytest.mark.parametrize("end", ["the client leaves", "the server stops"])
+@pytest.mark.django_db(transaction=True)
+async def test_what_waits_behind_a_refusal_holds_up_no_end(
+    connect: Connect, settings: Settings, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(consumers, "REST", 1.0)
+    settings.CHAT = {"MESSAGES_PER_SECOND": 1, "MESSAGES_AT_ONCE": 1}
+    client, _ = await enter(connect, "tea")
+    before = counted("messages")
+    for _ in range(50):
+        await client.emit("send chat", {"msg": "x"}, namespace="/rooms/tea")
+    if end == "the client leaves":
+        await client.disconnect()
+    else:
+        await eventually(lambda: counted("messages") > before, "one is refused")
+        async with asyncio.timeout(10):
+            await current_runtime().close(Reason.SERVER_SHUTTING_DOWN, 60)
+    await eventually(lambda: counted("messages") >= before + 40, "all are refused", seconds=10)
 
 
 # New login sessions
