@@ -16,6 +16,7 @@ JOIN_AT_ONCE = 50
 JOIN_SECONDS = 60.0
 DRAIN_SECONDS = 60.0
 GOODBYE_SECONDS = 0.3
+WARM_UP_SECONDS = 0.5
 
 Guest = TypeVar("Guest", bound=Client | Poller)
 Kind = Callable[[int, str, Dialect], Guest]
@@ -65,6 +66,11 @@ async def drain(people: Sequence[Client | Poller], sent: int) -> None:
         if time.monotonic() > deadline:
             raise WrongAnswerError(f"{late} clients did not get all of {sent} messages in {DRAIN_SECONDS:g} s")
         await asyncio.sleep(0.05)
+
+
+async def warm_up(seconds: float) -> None:
+    """Wait, before a run of so many seconds is measured; no longer than it takes."""
+    await asyncio.sleep(min(WARM_UP_SECONDS, seconds))
 
 
 async def let_pass(seconds: float, senders: Sequence[Sender]) -> None:

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 from bench import meter
 from bench.client import Client, Sender
-from bench.crowd import crowd, deliveries, drain, follow, gather, let_pass
+from bench.crowd import crowd, deliveries, drain, follow, gather, let_pass, warm_up
 from bench.server import Server
-
-WARM_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +58,7 @@ async def measure(
     """Run once, and see to it that everything that was sent arrived everywhere."""
     stream = follow(people)
     sender.keep_in_flight(in_flight)
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await warm_up(seconds)
     begun, begun_deliveries, begun_messages = meter.read(server), deliveries(people), sender.returned
     await let_pass(seconds, [sender])
     used, delivered, messages = meter.read(server) - begun, deliveries(people) - begun_deliveries, sender.returned

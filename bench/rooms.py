@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from bench import meter
 from bench.client import Sender
-from bench.crowd import crowd, deliveries, drain, follow, gather, let_pass, returned
+from bench.crowd import crowd, deliveries, drain, follow, gather, let_pass, returned, warm_up
 from bench.server import Server
-
-WARM_UP_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +49,7 @@ async def measure(server: Server, groups: Sequence[Sequence[Sender]], seconds: f
             sender.author, sender.digits = number, server.digits
     for sender in people:
         sender.keep_in_flight(1)
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await warm_up(seconds)
     begun, begun_messages, begun_deliveries = meter.read(server), returned(people), deliveries(people)
     await let_pass(seconds, people)
     used, messages = meter.read(server) - begun, returned(people) - begun_messages

@@ -14,13 +14,12 @@ from uuid import uuid4
 
 from bench import meter
 from bench.client import SOCKET_IO, Client
-from bench.crowd import DRAIN_SECONDS, crowd, drain, follow, gather
+from bench.crowd import DRAIN_SECONDS, crowd, drain, follow, gather, warm_up
 from bench.dialect import Dialect
 from bench.latency import percentile
 from bench.server import Server
 from bench.stream import WrongAnswerError
 
-WARM_UP_SECONDS = 0.5
 ACK = b"43"  # of Socket.IO, in the lobby
 OK = b'"ok":true'
 
@@ -100,7 +99,7 @@ async def measure(server: Server, speakers: Sequence[Speaker], in_flight: int, s
     follow(speakers, server.keeps_order)
     for speaker in speakers:
         speaker.keep_in_flight(in_flight)
-    await asyncio.sleep(WARM_UP_SECONDS)
+    await warm_up(seconds)
     for speaker in speakers:
         speaker.latencies.clear()
     begun = meter.read(server)
