@@ -22,6 +22,7 @@ from bench.idle import measure_idle
 from bench.latency import measure_latency
 from bench.machine import measure_machine
 from bench.options import LONG_ROOM, STORED_IN_FLIGHT, parse_arguments
+from bench.peers.floor import Floor
 from bench.peers.nchan import Nchan
 from bench.peers.servers import DjangoSIO, Original, PythonSocketIO, SocketIOTutorial, Tutorial
 from bench.poller import Poller
@@ -40,6 +41,7 @@ SERVERS: dict[str, type[Server]] = {
     "socketio-tutorial": SocketIOTutorial,
     "django-sio": DjangoSIO,
     "nchan": Nchan,
+    "floor": Floor,
 }
 REFERENCES = (Original.name, Chat.name)  # half of the top rate of the first that was measured is the rate of `latency`
 TRIALS = ROOT / "bench" / ".trials"
