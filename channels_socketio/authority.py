@@ -17,7 +17,7 @@ from .audience import session_hash
 from .backplane import send_alone
 from .emitter import hand_over
 from .endings import ENDED, Ending
-from .guard import END_SESSIONS, END_USER, LOOK_AT_SESSIONS, LOOK_AT_USER
+from .guard import END_SESSIONS, END_USER, LOOK_AT_ALL, LOOK_AT_SESSIONS, LOOK_AT_USER
 from .runtime import Runtime
 
 
@@ -42,6 +42,11 @@ def look_at_sessions(session_keys: Iterable[str], using: str | None = None) -> N
 def look_at_user(user: Any, using: str | None = None) -> None:
     """Have all processes look how a user stands in the database: inactive, renamed, with another password."""
     _tell_later(using, LOOK_AT_USER, _pk(user))
+
+
+def look_at_all(using: str | None = None) -> None:
+    """Have all processes look at all their connections now: for what changes seldom and may concern anybody."""
+    _tell_later(using, LOOK_AT_ALL)
 
 
 def _tell_later(using: str | None, kind: str, *args: Any) -> None:

@@ -48,6 +48,9 @@ END_SESSIONS = "end sessions"  # the kinds of the backplane's news
 END_USER = "end user"
 LOOK_AT_SESSIONS = "look at sessions"
 LOOK_AT_USER = "look at user"
+LOOK_AT_ALL = "look at all"
+
+EVERYBODY = ",,"  # among the news, where users are behind one comma
 
 HANDSHAKE_SECONDS = 30.0  # that a handshake may take from reading its login session to being registered
 SETTLE_SECONDS = 0.3  # from a new password to the login session that knows it
@@ -74,6 +77,7 @@ class Guard:
             END_USER: self._end_user,
             LOOK_AT_SESSIONS: self._look_at_sessions,
             LOOK_AT_USER: self._look_at_user,
+            LOOK_AT_ALL: self._look_at_everybody,
         }
         for kind, handler in self._handlers.items():
             runtime.backplane.handle(kind, handler)
@@ -89,7 +93,7 @@ class Guard:
             self._next_sweep = self._runtime.now() + self._interval
             self._runtime.deadlines.watch(self)
         self._expect(login, getattr(session_of(connection.scope), "expires_at", None))
-        if self._news and (key in self._news or f",{user}" in self._news):
+        if self._news and any(name in self._news for name in (key, f",{user}", EVERYBODY)):
             self._doubt([login])
         return login
 
@@ -147,6 +151,10 @@ class Guard:
         self._remember([f",{user}"])
         self._doubt(self.registry.of_user(user))
 
+    def _look_at_everybody(self) -> None:
+        self._remember([EVERYBODY])
+        self._doubt(self.registry.logins.values())
+
     def _find(self, keys: Iterable[str]) -> list[Login]:
         return self.registry.find([present for key in keys if (present := self.present_key(key)) is not None])
 
@@ -201,7 +209,7 @@ class Guard:
                 end(login, EXPIRED if self._runtime.now() >= login.expires else ENDED)
             elif standing.ending is not None:
                 end(login, standing.ending)
-            elif login.connections:
+            elif review(login):
                 live.append((login, standing))
         wanted = {user for login, standing in live for user in (login.user, standing.user) if user}
         users = await find_users(wanted) if wanted else {}
@@ -273,3 +281,12 @@ def end(login: Login, ending: Ending) -> None:
     """End all connections that live by a login session."""
     for connection in list(login.connections):
         connection.end(ending)
+
+
+def review(login: Login) -> bool:
+    """End the connections of a login session that their server does not let stay; return whether any are left."""
+    for connection in list(login.connections):
+        ending = connection.server.review(connection.scope)
+        if ending is not None:
+            connection.end(ending)
+    return bool(login.connections)

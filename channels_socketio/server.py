@@ -17,6 +17,7 @@ from .authentication import user_of
 from .conf import Options
 from .connection import Connection
 from .consumer import SocketIOConsumer
+from .endings import Ending
 from .handshake import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError, kept
 from .limits import Limiter, notices
 from .places import Full, Place, Places
@@ -40,6 +41,7 @@ RETRY_AFTER = 10  # seconds, for clients who have too many connections: some of 
 logger = logging.getLogger(__name__)
 
 Admit = Callable[[Any], Awaitable[None]]
+Review = Callable[[Any], Ending | None]
 
 
 class Routes:
@@ -64,8 +66,9 @@ class SocketIOServer:
     """Serves `consumers`; its ASGI applications are `websocket()` and, for HTTP, `polling()`, under the same path.
 
     `admit(scope)` decides about every handshake, with `scope["session"]`, `scope["user"]` and `scope["cookies"]` at
-    hand: it raises Refused to answer 403 before the connection is accepted. `options` has the keys of `SOCKETIO` in
-    the settings, which is the default; raises ImproperlyConfigured when they are wrong.
+    hand: it raises Refused to answer 403 before the connection is accepted. `review(scope)` is asked about each
+    connection whenever its login session is looked at, and returns why it must end, if it must. `options` has the keys
+    of `SOCKETIO` in the settings, which is the default; raises ImproperlyConfigured when they are wrong.
     """
 
     def __init__(
@@ -73,9 +76,11 @@ class SocketIOServer:
         consumers: Sequence[type[SocketIOConsumer]],
         admit: Admit = require_login_session,
         options: Mapping[str, Any] | None = None,
+        review: Review = lambda scope: None,
     ) -> None:
         self.routes = Routes(consumers)
         self.admit = admit
+        self.review = review
         self.options = Options.from_settings(getattr(settings, "SOCKETIO", {}) if options is None else options)
         self.store = shared_store(self.options.limits_redis)
         self.handshakes = Limiter("handshakes", self.options.handshakes, self.store)

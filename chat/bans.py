@@ -1,10 +1,11 @@
 """Who may not come in: bans of addresses, as one process knows them.
 
 Every page and every handshake asks, and the table changes a few times a day; so each process keeps a copy and reads
-it again when it is `SECONDS` old. The bans of visitors need no copy: they are in the visitor's row, which is read
-with the login session.
+it again when it is `SECONDS` old, or when its sockets' login sessions are looked at. The bans of visitors need no copy:
+they are in the visitor's row, which is read with the login session.
 """
 
+import logging
 import time
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -20,6 +21,8 @@ MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 in the clothes of IPv6
 
 Network = IPv4Network | IPv6Network
 
+logger = logging.getLogger(__name__)
+
 
 class BanList:
     """The bans of addresses that have not ended, at most `SECONDS` old after `refresh`."""
@@ -31,10 +34,20 @@ class BanList:
 
     def refresh(self) -> None:
         """Read the bans, if that is due. From synchronous code, in whichever thread."""
-        if time.monotonic() < self._stale_at:
-            return
+        if time.monotonic() >= self._stale_at:
+            self.read()
+
+    def read(self) -> None:
+        """Read the bans."""
         rows = AddressBan.objects.filter(until__gt=timezone.now()).values_list("network", "until")
-        until: dict[Network, datetime] = {ip_network(network): end for network, end in rows}
+        until: dict[Network, datetime] = {}
+        for text, end in rows:
+            try:
+                network = ip_network(network_of(text))
+            except ValueError:  # written past `moderation`: one row must not shut everybody out
+                logger.error("Expected an address or a network in a ban, got %r", text)
+            else:
+                until[network] = max(end, until.get(network, end))
         prefixes = {
             version: sorted({network.prefixlen for network in until if network.version == version})
             for version in (4, 6)

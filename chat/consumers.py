@@ -9,6 +9,7 @@ import msgspec
 from channels_socketio.addresses import address_of
 from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
+from channels_socketio.endings import BANNED, Ending
 from channels_socketio.refusal import Refused
 from chat.bans import ban_list
 from chat.company import company_of, person_of
@@ -45,6 +46,12 @@ async def require_name(scope: Any) -> None:
     if scope["session"].row.visitor.banned or ban_list.covers(address_of(scope)):
         raise Refused("banned", "Banned.")
     scope["session"].row = None  # a socket keeps the session, of whose memory the row is most
+
+
+def may_not_stay(scope: Any) -> Ending | None:
+    """Return why a connection must end whose login session is live."""
+    # The look at the login session has read the list.
+    return BANNED if ban_list.covers(address_of(scope)) else None
 
 
 class ChatConsumer(SocketIOConsumer):

@@ -2,7 +2,8 @@
 
 Each function is one transaction (or part of the caller's), may be called again with the same result, and takes effect
 when it commits, on all processes: for messages, new pages and handshakes by what stands in the database, for live
-sockets by news. An address that is banned at one process is let in at another for `chat.bans.SECONDS` at most.
+sockets by news, or else by the next sweep. An address that is banned at one process gets pages of another for
+`chat.bans.SECONDS` at most.
 
 A ban keeps the login session: it is what the visitor is known by when coming back. Who throws the cookie away is
 somebody new, which only a ban of the address prevents.
@@ -10,13 +11,11 @@ somebody new, which only a ban of the address prevents.
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from ipaddress import ip_address, ip_network
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.utils import timezone
 
-from channels_socketio.authority import end_sessions
+from channels_socketio.authority import end_sessions, look_at_all
 from channels_socketio.endings import BANNED
 from chat import services
 from chat.bans import ban_list, network_of
@@ -77,7 +76,7 @@ def lock(visitors: Collection[int]) -> list[Visitor]:
 
 
 def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> AddressBan:
-    """Let nobody in from an address or network until then, and end the sockets of visitors from there.
+    """Let nobody in from an address or network until then, and end all connections from there.
 
     Raises ValueError when it is neither.
     """
@@ -85,8 +84,8 @@ def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> Ad
     with transaction.atomic():
         values = {"until": until, "reason": reason}
         made, _ = AddressBan.objects.update_or_create(network=network, defaults=values)
-        end_connections(visitors_from(network))
         transaction.on_commit(ban_list.forget)
+        look_at_all()
     return made
 
 
@@ -96,20 +95,6 @@ def unban_addresses(networks: Collection[str]) -> int:
         count, _ = AddressBan.objects.filter(network__in=networks).delete()
         transaction.on_commit(ban_list.forget)
     return count
-
-
-def visitors_from(network: str) -> list[int]:
-    """Return the visitors with a live login session who were last seen in a network.
-
-    What a visitor's address is kept as is found by an index; a wider network costs a look at all live login sessions.
-    """
-    live = Visitor.objects.filter(login_session__expire_date__gt=timezone.now())
-    exact = list(live.filter(address=network).values_list("pk", flat=True))
-    wanted = ip_network(network)
-    if exact or wanted.prefixlen == wanted.max_prefixlen:
-        return exact
-    addresses = live.exclude(address="").values_list("pk", "address").iterator()
-    return [pk for pk, address in addresses if ip_address(address.partition("/")[0]) in wanted]
 
 
 def delete_messages(messages: Iterable[Message]) -> list[Message]:

@@ -37,6 +37,7 @@ from django.utils.crypto import get_random_string
 from channels_socketio.authority import look_at_sessions
 from channels_socketio.endings import BANNED
 from channels_socketio.standing import MOST, Standing
+from chat.bans import ban_list
 from chat.database import in_kept_thread, in_thread
 from chat.lookups import lookups
 from chat.models import LoginSession, Visitor, lies_ahead
@@ -248,7 +249,11 @@ def merge(stored: dict[str, Any], before: dict[str, Any], data: dict[str, Any]) 
 
 
 def find_standings(numbers: Collection[int]) -> dict[int, Standing]:
-    """Return how those login sessions stand that are live, by primary key."""
+    """Return how those login sessions stand that are live, by primary key.
+
+    Who is banned by address is read as well, which is asked next, of each connection (`consumers.may_not_stay`).
+    """
+    ban_list.read()
     rows = LoginSession.objects.live().filter(pk__in=numbers)
     columns = rows.values_list("pk", "session_key", "expire_date", "user_id", "visitor__banned_until")
     return {

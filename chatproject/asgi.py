@@ -18,10 +18,10 @@ from channels_socketio.origin import OriginCheck  # noqa: E402
 from channels_socketio.refusal import refuse_unknown_path  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.throttle import HandshakeThrottle  # noqa: E402
-from chat.consumers import ChatConsumer, require_name  # noqa: E402
+from chat.consumers import ChatConsumer, may_not_stay, require_name  # noqa: E402
 
 route: Any = re_path  # the type stubs know Django's views only
-socketio = SocketIOServer([ChatConsumer], admit=require_name)
+socketio = SocketIOServer([ChatConsumer], admit=require_name, review=may_not_stay)
 
 
 def guarded(endpoint: Any) -> Any:

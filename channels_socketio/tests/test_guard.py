@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from channels_socketio import guard, watch
 from channels_socketio.authentication import AuthMiddlewareStack
-from channels_socketio.authority import end_sessions, end_user, look_at_sessions
+from channels_socketio.authority import end_sessions, end_user, look_at_all, look_at_sessions
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.endings import ENDED, Ending
 from channels_socketio.guard import Guard
@@ -72,6 +72,7 @@ class House:
         self.admission, self.entrance, self.work, self.ledger = Gate(), Gate(), Gate(), SlowLedger()
         notes: list[Any] = []
         self.notes, house = notes, self
+        self.unwanted: set[str] = set()  # paths of handshakes
 
         class Guest(SocketIOConsumer):
             async def connect(self, auth: dict[str, Any]) -> None:
@@ -92,11 +93,14 @@ class House:
             namespaces = ["/log"]
             log = house.ledger
 
-        self.server = SocketIOServer([Guest, Reader], self.admit, options)
+        self.server = SocketIOServer([Guest, Reader], self.admit, options, self.review)
         self.application = AuthMiddlewareStack(self.server.websocket())
 
     async def admit(self, scope: Any) -> None:
         await self.admission.pass_through()
+
+    def review(self, scope: Any) -> Ending | None:
+        return Ending("rude", "Go away.") if scope["path"] in self.unwanted else None
 
     @property
     def guard(self) -> Guard:
@@ -335,6 +339,37 @@ async def test_the_sweep_asks_one_question_for_all(connect: Connect) -> None:
         await sync_to_async(database.execute_wrappers.clear)()
     assert len(logins) == 5
     assert ["django_session" in sql for sql in asked] == [True, False]
+
+
+async def come_by(connect: Connect, house: House, key: str, path: str) -> SocketIOCommunicator:
+    """Return a client in the main namespace whose handshake asked for a path."""
+    return await connect(house.application, "/", cookies={"sessionid": key}, path=f"{path}?EIO=4&transport=websocket")
+
+
+async def test_the_sweep_ends_connections_that_the_server_does_not_let_stay(connect: Connect) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.05)
+    key = await new_session()
+    client, other = await come_by(connect, house, key, "/here"), await come_by(connect, house, key, "/there")
+    house.unwanted.add("/here")
+    assert await told(client) == "rude"
+    await settle()
+    assert other.output_queue.empty()
+    house.unwanted.add("/there")
+    assert await told(other) == "rude"
+    assert is_empty(house)
+
+
+async def test_all_are_looked_at_when_somebody_says_so_and_so_is_who_comes_in_meanwhile(connect: Connect) -> None:
+    house = House()
+    client = await come_by(connect, house, await new_session(), "/here")
+    house.admission.shut()
+    coming = asyncio.create_task(come(connect, house, await new_session()))
+    await eventually(lambda: house.admission.waiting, "somebody had been admitted")
+    house.unwanted |= {"/here", "/socket.io/"}
+    await sync_to_async(look_at_all)()
+    assert await told(client) == "rude"
+    house.admission.open()
+    assert (await close_of(await coming))["reason"] == "session ended"
 
 
 async def test_a_database_that_fails_puts_nobody_out(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:

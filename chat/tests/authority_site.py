@@ -1,6 +1,7 @@
 """The chat as an ASGI application in which login sessions end in all ways, each at `/do/<what>?key=<session key>`.
 
-The answer is JSON: what the action returned. SESSION_CHECK_INTERVAL in the environment is the option of this name.
+Where it is addresses that are banned, `key` is one. The answer is JSON: what the action returned.
+`/do/sweep-every?key=<seconds>` is how often the process looks at the login sessions of its connections from then on.
 """
 
 import json
@@ -15,15 +16,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
 django.setup()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (after the setup, as all below)
-from django.conf import settings  # noqa: E402
 from django.contrib import auth  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
+from django.test import Client  # noqa: E402
 from django.urls import re_path  # noqa: E402
 from django.utils.crypto import get_random_string  # noqa: E402
 
-from channels_socketio.conf import Options  # noqa: E402
 from channels_socketio.refusal import respond  # noqa: E402
 from channels_socketio.runtime import current_runtime  # noqa: E402
 from chat import moderation  # noqa: E402
@@ -131,6 +131,26 @@ def clear_expired(key: str) -> None:
     call_command("clearsessions")
 
 
+def administer(path: str, **form: Any) -> int:
+    """Send a form of the admin as somebody who may do anything; return the status of the answer."""
+    client = Client(headers={"host": "127.0.0.1"})
+    name = f"admin-{get_random_string(8)}"
+    client.force_login(User.objects.create_superuser(name), "django.contrib.auth.backends.ModelBackend")
+    return client.post(f"/admin/{path}", form).status_code
+
+
+def choose(action: str, key: str) -> int:
+    """Tick the login session in the admin's list, choose an action, and say yes."""
+    form = {"action": action, "_selected_action": rows(key).get().pk, "confirmed": "yes"}
+    return administer("chat/loginsession/", **form)
+
+
+def choose_user(key: str) -> int:
+    """Delete the user by the action of the admin's list."""
+    form = {"action": "delete_selected", "_selected_action": user_of(key).pk, "post": "yes"}
+    return administer("auth/user/", **form)
+
+
 USER = "(SELECT user_id FROM chat_loginsession WHERE session_key = %s)"
 ACTIONS: dict[str, Callable[[str], Any]] = {
     "log-in": log_in,
@@ -145,6 +165,10 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
     "delete-user": lambda key: user_of(key).delete(),
     "deactivate": deactivate,
     "set-password": set_password,
+    "admin-end": lambda key: choose("end_sessions", key),
+    "admin-ban": lambda key: choose("ban", key),
+    "admin-delete-user": lambda key: administer(f"auth/user/{user_of(key).pk}/delete/", post="yes"),
+    "admin-delete-users": choose_user,
     "ban": lambda key: moderation.ban([rows(key).get().visitor_id]),
     "expire-soon": expire_soon,
     "clear-expired": clear_expired,
@@ -155,10 +179,22 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
         "UPDATE chat_visitor SET banned_until = '9999-01-01 00:00:00' WHERE id ="
         " (SELECT visitor_id FROM chat_loginsession WHERE session_key = %s)"
     ),
+    "ban-address": moderation.ban_address,
+    "sql-ban-address": execute(
+        "INSERT INTO chat_addressban (network, until, reason, made)"
+        " VALUES (%s, '9999-01-01 00:00:00', '', '2000-01-01 00:00:00')"
+    ),
     "count": lambda key: [len(current_login_keys), len(current_users)],
 }
 current_login_keys: dict[str, Any] = {}
 current_users: dict[str, Any] = {}
+
+
+def sweep_every(seconds: float) -> None:
+    """Sweep so often, until somebody else connects."""
+    runtime = current_runtime()
+    runtime.guard._interval, runtime.guard._next_sweep = seconds, runtime.now() + seconds
+    runtime.deadlines.watch(runtime.guard)
 
 
 async def do(scope: Any, receive: Any, send: Any) -> None:
@@ -166,14 +202,15 @@ async def do(scope: Any, receive: Any, send: Any) -> None:
     global current_login_keys, current_users
     registry = current_runtime().guard.registry
     current_login_keys, current_users = registry.logins, registry._users
-    action = ACTIONS[scope["path"].rpartition("/")[2]]
-    key = parse_qs(scope["query_string"].decode())["key"][0]
-    result = await in_thread(action)(key)
+    what, key = scope["path"].rpartition("/")[2], parse_qs(scope["query_string"].decode())["key"][0]
+    result = None
+    if what == "sweep-every":
+        sweep_every(float(key))
+    else:
+        result = await in_thread(ACTIONS[what])(key)
     await respond(send, 200, json.dumps(result, default=str).encode(), "application/json")
 
 
-interval = float(os.environ.get("SESSION_CHECK_INTERVAL", "30"))
-asgi.socketio.options = Options.from_settings(settings.SOCKETIO | {"SESSION_CHECK_INTERVAL": interval})
 route: Any = re_path  # the type stubs know Django's views only
 application = ProtocolTypeRouter(
     {

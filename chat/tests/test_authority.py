@@ -18,7 +18,8 @@ from channels_socketio.tests.raw import Raw, read, read_to_end
 from channels_socketio.tests.stages import OfficialClient
 
 APPLICATION = "chat.tests.authority_site:application"
-INTERVAL = 0.5  # of the sweep, where a case needs one
+INTERVAL = 0.5  # of the sweep, where it is to find something
+NEVER = 3600.0
 SOON = 1.0  # seconds in which an end that is told of reaches all sockets
 NO_COOKIE = '{"code":4,"message":"No cookie transmitted."}'
 GONE = '{"code":4,"message":"Session unknown or expired."}'
@@ -37,6 +38,10 @@ TOLD = [
     ("set-password", True, "password changed"),
     ("ban", False, "banned"),
     ("delete-user", True, "user deleted"),
+    ("admin-end", False, "ended"),
+    ("admin-ban", False, "banned"),
+    ("admin-delete-user", True, "user deleted"),
+    ("admin-delete-users", True, "user deleted"),
 ]
 SWEPT = [
     ("sql-delete", False, "ended"),
@@ -60,6 +65,12 @@ class Hosts:
         assert answer.status == 200, self.sites[-1].process.output()[-3000:]
         return json.loads(answer.body)
 
+    async def sweep_every(self, seconds: float) -> None:
+        """Have the processes sweep so often, for those who are connected now."""
+        for site in self.sites:
+            async with Raw(site.port, "/do/sweep-every") as raw:
+                assert (await raw.ask("GET", key=seconds)).status == 200
+
     async def visitor(self, logged_in: bool = False) -> str:
         """Return the session key of somebody new."""
         key = await asyncio.to_thread(self.sites[0].new_cookie)
@@ -70,7 +81,7 @@ class Hosts:
 def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     """The chat with each kind of neighbours."""
     folder = tmp_path_factory.mktemp("authority")
-    env = {"SESSION_CHECK_INTERVAL": str(INTERVAL), "LIMITS": "off"}
+    env = {"LIMITS": "off", "TRUSTED_PROXIES": "127.0.0.1"}
     with ExitStack() as stack:
         if request.param == "two processes":
             postgres: Postgres = request.getfixturevalue("postgres")
@@ -98,17 +109,18 @@ class Outcast(OfficialClient):
 
 
 class Crowd:
-    """Clients of one login session, one for each transport at each process, and official ones."""
+    """Clients of one login session and one address: one for each transport at each process, and official ones."""
 
-    def __init__(self, stack: AsyncExitStack, hosts: Hosts) -> None:
-        self.stack, self.hosts = stack, hosts
+    def __init__(self, stack: AsyncExitStack, hosts: Hosts, address: str = "127.0.0.1") -> None:
+        self.stack, self.hosts, self.address = stack, hosts, address
         self.clients: list[Client] = []
         self.raws: list[Raw] = []
         self.outcasts: list[Outcast] = []
 
     async def raw(self, site: Site, key: str) -> Raw:
         """Return a browser with the cookie."""
-        raw = await self.stack.enter_async_context(Raw(site.port, headers=[cookie_header(key)]))
+        headers = [cookie_header(key), f"X-Forwarded-For: {self.address}"]
+        raw = await self.stack.enter_async_context(Raw(site.port, headers=headers))
         self.raws.append(raw)
         return raw
 
@@ -178,27 +190,56 @@ async def assert_untouched(crowd: Crowd) -> None:
 async def test_an_end_that_is_told_of_reaches_all_sockets_at_once_and_nobody_else(
     hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str
 ) -> None:
-    await check_end(hosts, stack, what, logged_in, reason, SOON)
+    await check_end(hosts, stack, what, logged_in, reason, NEVER)
 
 
 @pytest.mark.parametrize(("what", "logged_in", "reason"), SWEPT)
 async def test_an_end_that_nobody_tells_of_is_found_by_the_sweep(
     hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str
 ) -> None:
-    await check_end(hosts, stack, what, logged_in, reason, INTERVAL + SOON)
+    await check_end(hosts, stack, what, logged_in, reason, INTERVAL)
+
+
+@pytest.mark.parametrize(
+    ("what", "network", "address", "interval"),
+    [
+        ("ban-address", "192.0.2.0/24", "192.0.2.7", NEVER),
+        ("sql-ban-address", "198.51.100.7", "198.51.100.7", INTERVAL),
+    ],
+)
+async def test_a_ban_of_an_address_ends_what_is_connected_from_there_and_nothing_else(
+    hosts: Hosts, stack: AsyncExitStack, what: str, network: str, address: str, interval: float
+) -> None:
+    key = await hosts.visitor()
+    elsewhere = await Crowd(stack, hosts).enter(key)
+    crowd = await Crowd(stack, hosts, address).enter(key)
+    await hosts.sweep_every(interval)
+    await hosts.do(what, network)
+    before = time.monotonic()
+    await assert_ended(crowd, "banned")
+    assert time.monotonic() - before < time_to_end(interval)
+    for raw in crowd.raws:
+        assert (await raw.ask("GET")).pair == REFUSALS["banned"]
+    await assert_untouched(elsewhere)
+
+
+def time_to_end(interval: float) -> float:
+    """Return how long an end may take while sweeps come every `interval`."""
+    return SOON if interval == NEVER else interval + SOON
 
 
 async def check_end(
-    hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str, seconds: float
+    hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool, reason: str, interval: float
 ) -> None:
-    """Have a login session end; all its sockets end within `seconds`, others go on."""
+    """Have a login session end, while sweeps come every `interval`; all its sockets end in time, others go on."""
     bystanders = await Crowd(stack, hosts).enter(await hosts.visitor(logged_in))
     key = await hosts.visitor(logged_in)
     crowd = await Crowd(stack, hosts).enter(key, official=True)
+    await hosts.sweep_every(interval)
     await hosts.do(what, key)
     before = time.monotonic()
     await assert_ended(crowd, reason)
-    assert time.monotonic() - before < seconds
+    assert time.monotonic() - before < time_to_end(interval)
     for client, raw in zip(crowd.clients, crowd.raws, strict=True):
         if isinstance(client.way, PollingWay):
             assert (await raw.poll(client.handshake["sid"])).pair == REFUSALS.get(reason, (403, GONE))

@@ -66,6 +66,21 @@ def test_the_table_is_read_now_and_then_only(banned: BanList, monkeypatch: pytes
         assert len(queries) == 1
 
 
+def test_a_row_that_is_no_network_shuts_nobody_out_and_is_logged(
+    banned: BanList, caplog: pytest.LogCaptureFixture
+) -> None:
+    soon = timezone.now() + timedelta(hours=1)
+    for network, until in [("nowhere", FOREVER), ("192.0.2.9/24", soon), ("192.0.2.0/24", FOREVER)]:
+        AddressBan.objects.create(network=network, until=until)
+    banned.read()
+    assert banned.covers("192.0.2.8")
+    assert not banned.covers("203.0.113.1")
+    assert "got 'nowhere'" in caplog.text
+    AddressBan.objects.filter(network="192.0.2.0/24").delete()
+    banned.read()
+    assert banned.covers("192.0.2.8")
+
+
 @pytest.mark.parametrize(
     ("address", "block"),
     [

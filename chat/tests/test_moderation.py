@@ -197,17 +197,6 @@ def test_the_address_of_the_last_page_is_kept() -> None:
     assert Visitor.objects.get().address == "2001:db8::/64"
 
 
-def test_visitors_of_a_network_are_found() -> None:
-    here, near = visitor(1, "192.0.2.7/32"), visitor(2, "192.0.2.8/32")
-    subscriber, _ = visitor(3, "2001:db8:1:2::/64"), visitor(4)
-    expired = visitor(5, "192.0.2.7/32")
-    LoginSession.objects.filter(visitor=expired).update(expire_date=timezone.now() - HOUR)
-    assert moderation.visitors_from("192.0.2.7/32") == [here]
-    assert sorted(moderation.visitors_from("192.0.2.0/24")) == [here, near]
-    assert moderation.visitors_from("2001:db8:1:2::/64") == moderation.visitors_from("2001:db8::/32") == [subscriber]
-    assert moderation.visitors_from("198.51.100.0/24") == []
-
-
 def test_messages_are_deleted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[News] = []
     monkeypatch.setattr(services, "announce", told.append)
