@@ -93,6 +93,22 @@ def test_a_lost_connection_comes_back(tab: Tab) -> None:
     assert len(tab.websockets) == 2
 
 
+def test_a_browser_that_goes_offline_is_believed(tab: Tab) -> None:
+    """The connection ends at once, not when pings stay away; whoever waits already is not disturbed."""
+    got = tab.run("""
+      const socket = io({...fast, reconnectionDelay: 200});
+      await next(socket, 'connect');
+      const notes = note(socket.io, 'close', 'error', 'reconnect_attempt', 'reconnect');
+      const gone = next(socket, 'disconnect');
+      dispatchEvent(new Event('offline'));
+      const [reason] = await gone;
+      dispatchEvent(new Event('offline'));
+      await next(socket, 'connect');
+      return [reason, notes];
+    """)
+    assert got == ["transport close", [["close", "transport close"], ["reconnect_attempt", 1], ["reconnect", 1]]]
+
+
 def test_after_a_connection_attempts_are_counted_anew(tab: Tab) -> None:
     """A connection that was lost once does not wait longer the second time."""
     notes = tab.run("""

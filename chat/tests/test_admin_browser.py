@@ -69,6 +69,7 @@ def test_a_moderator_finds_a_visitor_and_bans(site: Site, come: Come, console: P
     console.get_by_role("button", name="Ban", exact=True).click()
     expect(console.locator(".messagelist")).to_contain_text("Banned with the address: for ever. Reason: Advertising")
     expect(row).to_contain_text("banned: for ever")
+    expect(guest.page.locator("#refused")).to_contain_text("Banned. Once the ban is lifted, reload the page")
     guest.page.goto(site.url)
     expect(guest.page.get_by_role("heading")).to_have_text("You are banned")
     guest.complaints.clear()  # the 403 that this was

@@ -5,6 +5,7 @@
 {
   const CLOSE = { method: 'POST', body: '1' }; // Engine.IO's packet of this name
   const ASK_AGAIN_MS = 3000;
+  const BANNED = 'Banned.'; // the server's word to whom it will not let in after a reload either
   const root = document.getElementById('chat');
   const element = (id) => document.getElementById(id);
   let { visitor, name: ownName } = root.dataset;
@@ -33,6 +34,7 @@
 
   element('reload').addEventListener('click', () => location.reload());
   element('rooms').addEventListener('submit', goToRoom);
+  closeMenus(root.querySelectorAll('details'));
   // On a phone the focus would open the keyboard over the messages.
   if (matchMedia('(hover: hover)').matches) composer.input.focus();
   for (const entry of outbox.list()) log.hold(entry);
@@ -152,6 +154,7 @@
   function refuse(message) {
     if (element('status').dataset.state === 'refused') return;
     element('refusal').textContent = message || element('refused').dataset.unknown;
+    element('advice').textContent = element('advice').dataset[message === BANNED ? 'banned' : 'reload'];
     element('refused').hidden = false;
     showState('refused');
     showName('');

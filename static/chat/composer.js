@@ -24,15 +24,17 @@ class Composer {
     this.input.focus();
   }
 
+  /** Send nothing any more; what was being written can still be copied. */
   close() {
-    for (const control of this.form.elements) control.disabled = true;
+    this.input.readOnly = true;
+    this.form.querySelector('button').disabled = true;
   }
 
   handleSubmit(event) {
     event.preventDefault();
     const text = this.input.value.trim();
     this.input.focus();
-    if (!text || this.left() < 0 || !this.send(text)) return;
+    if (this.input.readOnly || !text || this.left() < 0 || !this.send(text)) return;
     this.input.value = '';
     this.count();
   }

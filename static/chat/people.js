@@ -1,6 +1,22 @@
 'use strict';
 
-/* Who is in the room, and who is typing. */
+/* The menus on top, who is in the room, and who is typing. */
+
+/** Close an open menu when something else is clicked or focused, or Escape is pressed. */
+function closeMenus(menus) {
+  const close = (event) => {
+    for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
+  };
+  addEventListener('pointerdown', close);
+  addEventListener('focusin', close);
+  for (const menu of menus) {
+    menu.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || !menu.open) return;
+      menu.open = false;
+      menu.querySelector('summary').focus();
+    });
+  }
+}
 
 /** The number of people, and behind it their names. */
 class People {
@@ -42,6 +58,7 @@ class Typing {
   #tell;
   #toldAt = -Infinity;
   #timer;
+  #list = new Intl.ListFormat(document.documentElement.lang);
 
   constructor(line, input, tell) {
     this.#line = line;
@@ -60,7 +77,7 @@ class Typing {
     const { one, several, many } = this.#line.dataset;
     if (!names.length) return '';
     if (names.length > 3) return many;
-    return `${names.join(', ')} ${names.length === 1 ? one : several}`;
+    return `${this.#list.format(names)} ${names.length === 1 ? one : several}`;
   }
 
   #type() {

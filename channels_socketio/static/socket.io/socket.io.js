@@ -77,7 +77,7 @@ var io = (() => {
   /** One WebSocket, kept alive, shared by its namespaces. */
   class Manager extends Emitter {
     nsps = new Map();
-    /** `closed`, `opening`, `open` or `waiting` (to try again). */
+    /** `closed`, `opening`, `open` or `waiting`. */
     _state = 'closed';
     _attempts = 0;
 
@@ -85,6 +85,7 @@ var io = (() => {
       super();
       this.uri = uri;
       this.opts = opts;
+      addEventListener('offline', () => this._state === 'open' && this._end('transport close'));
     }
 
     open() {

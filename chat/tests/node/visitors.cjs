@@ -36,7 +36,8 @@ function shimOf(origin, cookie) {
       this.on('error', () => {}); // in a page, an error that nobody listens to is none
     }
   }
-  return new Function('WebSocket', 'location', `${SHIM}; return io;`)(PageWebSocket, { origin });
+  const page = { WebSocket: PageWebSocket, location: { origin }, addEventListener() {} };
+  return new Function(...Object.keys(page), `${SHIM}; return io;`)(...Object.values(page));
 }
 
 /** What one visitor has got of one room. */
