@@ -14,14 +14,15 @@ from typing import Any
 import uvloop
 
 from bench import report
-from bench.chat import Chat, DaphneChat
+from bench.chat import Chat, DaphneChat, LimitedChat
 from bench.client import Client
 from bench.connect import measure_connect
 from bench.fanout import measure_fanout
+from bench.flood import measure_flood
 from bench.idle import measure_idle
 from bench.latency import measure_latency
 from bench.machine import measure_machine
-from bench.options import LONG_ROOM, STORED_IN_FLIGHT, parse_arguments
+from bench.options import FLOOD_SOCKETS, LONG_ROOM, STORED_IN_FLIGHT, parse_arguments
 from bench.peers.floor import Floor
 from bench.peers.nchan import Nchan
 from bench.peers.servers import DjangoSIO, Original, PythonSocketIO, SocketIOTutorial, Tutorial
@@ -34,6 +35,7 @@ from bench.stream import WrongAnswerError
 SPARE_FILES = 500
 SERVERS: dict[str, type[Server]] = {
     "chat": Chat,
+    "limited": LimitedChat,
     "daphne": DaphneChat,
     "original": Original,
     "python-socketio": PythonSocketIO,
@@ -61,6 +63,7 @@ SCENARIOS: dict[str, Measure] = {
     "rooms": lambda server, options: measure_rooms(server, options.rooms, options.members, options.seconds),
     "latency": lambda server, options: measure_latency(server, options.room, options.rate, options.seconds),
     "stored": lambda server, options: measure_stored(server, options.senders, STORED_IN_FLIGHT, options.seconds),
+    "flood": lambda server, options: measure_flood(server, options.bystanders, FLOOD_SOCKETS, options.seconds),
     "connect": lambda server, options: measure_connect(server, options.connects),
     "idle": lambda server, options: measure_idle(server, Client, options.idle),
     "polling": lambda server, options: measure_idle(server, Poller, options.polling),
@@ -171,10 +174,11 @@ def choose_places(options: argparse.Namespace) -> report.Places:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that the report speaks of."""
-    names = ("rounds", "long_rounds", "seconds", "room", "rooms", "members", "senders", "heartbeat")
+    names = ("rounds", "long_rounds", "seconds", "room", "rooms", "members", "senders", "bystanders", "heartbeat")
     return {name: getattr(options, name) for name in names} | {
         "long_room": LONG_ROOM,
         "stored_in_flight": STORED_IN_FLIGHT,
+        "flood_sockets": FLOOD_SOCKETS,
         "smallest_room": options.clients[0],
         "largest_room": options.clients[-1],
     }

@@ -76,6 +76,18 @@ class Chat(Server):
         ).stdout
 
 
+class LimitedChat(Chat):
+    """The chat with its limits, as it comes; only what one address and one login session may connect is raised."""
+
+    name = "this chat (serve, limits on)"
+    scenarios = ("flood",)
+
+    def prepare(self) -> None:
+        """See Server."""
+        super().prepare()
+        self.environment["LIMITS"] = "on"
+
+
 class DaphneChat(Chat):
     """The chat under the ASGI server that every installation of Channels has."""
 

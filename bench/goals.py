@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.chat import Chat, DaphneChat
+from bench.chat import Chat, DaphneChat, LimitedChat
 from bench.peers.servers import Original, PythonSocketIO, SocketIOTutorial, Tutorial
 from bench.tables import number
 
@@ -16,9 +16,10 @@ COLUMNS = {
     "theirs": "their figure",
     "ratio": "ratio",
 }
-CHAT, DAPHNE, NODE, PYTHON, TUTORIAL, STORING = (
-    server.name for server in (Chat, DaphneChat, Original, PythonSocketIO, Tutorial, SocketIOTutorial)
+CHAT, DAPHNE, LIMITED, NODE, PYTHON, TUTORIAL, STORING = (
+    server.name for server in (Chat, DaphneChat, LimitedChat, Original, PythonSocketIO, Tutorial, SocketIOTutorial)
 )
+SHOWN = {"clients", "flood"}  # settings in which one server is beside itself
 LESS, MORE = "less", "more"
 Row = dict[str, Any]
 
@@ -46,7 +47,7 @@ class Goal:
         if ours is None or not theirs:
             return None
         changed = {key: data["settings"].get(value, value) for key, value in (self.other_where or {}).items()}
-        beside = self.other + "".join(f", {key} {value:,}" for key, value in changed.items() if key == "clients")
+        beside = self.other + "".join(f", {key} {value:,}" for key, value in changed.items() if key in SHOWN)
         return {
             "what": self.what.format(**data["settings"]) + ("" if self.ours == CHAT else f", {self.ours}"),
             "better": self.better,
@@ -90,6 +91,9 @@ def goals() -> Iterator[Goal]:
     for column, share in (("p50_ms", "half"), ("p99_ms", "99%")):
         yield Goal(f"time to the ack of a stored message, {share}, ms", LESS, "stored", column, STORING)
     yield Goal("server CPU per stored message, µs", LESS, "stored", "server_us_per_message", STORING)
+    for column, share in (("p50_ms", "half"), ("p99_ms", "99%")):
+        what = f"latency beside a flood over {{flood_sockets}} sockets, {share} of the receivers, ms"
+        yield Goal(what, LESS, "flood", column, LIMITED, LIMITED, {"flood": "flood_sockets"}, {"flood": 0})
     for other in (NODE, TUTORIAL):
         yield Goal("connects/s", MORE, "connect", "connects_per_second", other)
     yield Goal("server CPU per connect, ms", LESS, "connect", "server_ms_per_connect", NODE)

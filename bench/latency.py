@@ -8,7 +8,8 @@ copies of a message is in the figures of every server: see how busy it was.
 import asyncio
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from time import perf_counter
@@ -66,15 +67,13 @@ async def measure_latency(server: Server, clients: int, rate: float, seconds: fl
     async with crowd() as people:
         sender = await fill(server, people, cookies, TimedClient)
         listeners = [client for client in people if isinstance(client, TimedClient)]
-        await send_at_rate(people, sender, rate, WARM_UP_MESSAGES)
+        await send_at_rate(people, [sender], rate, WARM_UP_MESSAGES)
         for client in listeners:
             client.forget()
         begun = meter.read(server)
-        sent, ends = await send_at_rate(people, sender, rate, max(1, round(rate * seconds)))
+        sent, ends = await send_at_rate(people, [sender], rate, max(1, round(rate * seconds)))
         used = meter.read(server) - begun
-        latencies = sorted(
-            arrived - left for client in listeners for left, arrived in zip(sent, client.arrivals(ends), strict=True)
-        )
+        latencies = find_latencies(listeners, sent, ends)
     return [
         LatencyResult(
             server=server.name,
@@ -91,18 +90,29 @@ async def measure_latency(server: Server, clients: int, rate: float, seconds: fl
 
 
 async def send_at_rate(
-    people: Sequence[Client], sender: Sender, rate: float, messages: int
+    people: Sequence[Client], senders: Sequence[Sender], rate: float, messages: int
 ) -> tuple[list[float], list[int]]:
-    """Send so many messages; return when each was sent, and where its frame ends in the stream."""
+    """Have the senders, in turns, send so many messages; return when each was sent, and where its frame ends.
+
+    Both are in the order of the stream, which all people must get.
+    """
     stream = follow(people)
-    sent = []
+    sent: dict[int, deque[float]] = {sender.author: deque() for sender in senders}
     begun = perf_counter()
     for number in range(messages):
         await asyncio.sleep(begun + number / rate - perf_counter())
-        sent.append(perf_counter())
+        sender = senders[number % len(senders)]
+        sent[sender.author].append(perf_counter())
         sender.say()
     await drain(people, messages)
-    return sent, stream.ends()
+    return [sent[author].popleft() for author in stream.authors], stream.ends()
+
+
+def find_latencies(listeners: Iterable[TimedClient], sent: Sequence[float], ends: Sequence[int]) -> list[float]:
+    """Return the seconds until every one of the listeners had every message, in order of size."""
+    return sorted(
+        arrived - left for client in listeners for left, arrived in zip(sent, client.arrivals(ends), strict=True)
+    )
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 LONG_ROOM = 1000  # larger ones take long to fill
 STORED_IN_FLIGHT = 4  # messages of each sender
+FLOOD_SOCKETS = 20  # of the one login session that floods
 QUICK = {
     "clients": [20, 40],
     "in_flight": [1, 4],
@@ -13,6 +14,7 @@ QUICK = {
     "rooms": 4,
     "members": 5,
     "senders": 20,
+    "bystanders": 20,
     "connects": 40,
     "idle": 40,
     "polling": 40,
@@ -45,10 +47,11 @@ def parse_arguments(
     )
     add("--clients", type=positive, nargs="+", default=[100, 1000, 10_000], help="fanout: in the room, with the sender")
     add("--in-flight", type=positive, nargs="+", default=[1, 4, 16], help="fanout: messages")
-    add("--seconds", type=float, default=1.5, help="fanout, rooms, latency, stored: of each run")
+    add("--seconds", type=float, default=1.5, help="fanout, rooms, latency, stored, flood: of each run")
     add("--rooms", type=positive, default=100, help="rooms: how many")
     add("--members", type=positive, default=10, help="rooms: clients in each")
     add("--senders", type=positive, default=100, help="stored: clients, all of whom send")
+    add("--bystanders", type=positive, default=100, help="flood: clients beside the one that floods")
     add("--rate", type=float, help="latency: messages a second, instead of half of what the original manages")
     add("--connects", type=positive, default=1000, help="connect: clients")
     add("--idle", type=positive, default=10_000, help="idle: clients")

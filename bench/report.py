@@ -16,7 +16,7 @@ from bench.machine import describe
 from bench.server import ROOT
 from bench.tables import TITLES, table
 
-KEYS = ("server", "clients", "rooms", "in_flight", "rate")
+KEYS = ("server", "clients", "rooms", "in_flight", "rate", "flood")
 BEGIN, END = "<!-- begin of what script/bench writes -->", "<!-- end of what script/bench writes -->"
 
 Row = dict[str, Any]

@@ -61,6 +61,21 @@ TITLES: dict[str, tuple[str, dict[str, str]]] = {
             **BUSY,
         },
     ),
+    "flood": (
+        "A room of {bystanders} who talk, while one login session floods it over {flood_sockets} sockets",
+        {
+            "server": "server",
+            "clients": "clients",
+            "flood": "sockets that flood",
+            "p50_ms": "others' messages: half arrive within, ms",
+            "p99_ms": "99% within, ms",
+            "longest_ms": "all within, ms",
+            "accepted_per_second": "of the flood: accepted/s",
+            "refused_per_second": "refused/s",
+            "closed_per_second": "sockets closed/s",
+            **BUSY,
+        },
+    ),
     "connect": (
         "Connecting by WebSocket, joining the room, 50 at a time",
         {

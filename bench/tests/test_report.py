@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from bench import goals, report
-from bench.chat import Chat, DaphneChat
+from bench.chat import Chat, DaphneChat, LimitedChat
 from bench.peers.servers import Original, PythonSocketIO
 from bench.tables import text
 from channels_socketio.tests.processes import require
 
 BUSY = {"seconds": 2.0, "server_busy": 0.5, "load_busy": 0.05}
+FLOOD = ("p99_ms", "longest_ms", "accepted_per_second", "refused_per_second", "closed_per_second")
 SETTINGS = {
     "rounds": 3,
     "long_rounds": 1,
@@ -24,6 +25,8 @@ SETTINGS = {
     "rooms": 100,
     "members": 10,
     "senders": 100,
+    "bystanders": 100,
+    "flood_sockets": 20,
     "heartbeat": 25,
 }
 
@@ -48,6 +51,9 @@ def data() -> dict[str, Any]:
     ]
     connects = [{"server": Chat.name, "clients": 1000, "connects_per_second": 500, "server_ms_per_connect": 1.5}]
     connects = [row | {"load_ms_per_connect": 0.1} | BUSY for row in connects]
+    floods = [{"server": LimitedChat.name, "clients": 100, "flood": 0, "p50_ms": 2.0}]
+    floods += [floods[0] | {"flood": 20, "p50_ms": 3.0}]
+    floods = [row | dict.fromkeys(FLOOD, 1.0) | BUSY for row in floods]
     machine = {"processor": "abacus", "cores": 2, "system": "Linux", "load_average_before": 0.1}
     return {
         "date": "2026-01-01",
@@ -57,13 +63,14 @@ def data() -> dict[str, Any]:
         "minutes": 12.3,
         "settings": SETTINGS,
         "versions": {Chat.name: {"Python": "3.11"}},
-        "medians": {"fanout": rows, "connect": connects},
+        "medians": {"fanout": rows, "connect": connects, "flood": floods},
         "runs": {},
     }
 
 
 def test_ratios_compare_the_same_settings_and_leave_out_what_was_not_measured(data: dict[str, Any]) -> None:
     rows = [(row["what"], row["beside"], row["ratio"]) for row in goals.rows(data)]
+    beside = "latency beside a flood over 20 sockets,"
     deliveries = "deliveries/s, room of 1,000, 4 in flight"
     assert rows == [
         ("server CPU per delivery, room of 1,000, 4 in flight, µs", Original.name, "0.25"),
@@ -71,6 +78,8 @@ def test_ratios_compare_the_same_settings_and_leave_out_what_was_not_measured(da
         (deliveries, Original.name, "4.00"),
         (f"{deliveries}, {DaphneChat.name}", PythonSocketIO.name, "2.00"),
         ("server CPU per delivery, room of 10,000, 4 in flight, µs", f"{Chat.name}, clients 100", "0.75"),
+        (f"{beside} half of the receivers, ms, {LimitedChat.name}", f"{LimitedChat.name}, flood 0", "1.50"),
+        (f"{beside} 99% of the receivers, ms, {LimitedChat.name}", f"{LimitedChat.name}, flood 0", "1.00"),
     ]
 
 
