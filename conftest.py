@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The chat in a process of its own for the tests of one module."""
     running = Site(tmp_path_factory.mktemp("site")).start()
     yield running
-    running.stop()
+    running.kill()
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def own_site(tmp_path: Path) -> Iterator[Site]:
     """A chat for one test alone, which may stop and start it again."""
     running = Site(tmp_path).start()
     yield running
-    running.stop()
+    running.kill()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class Arena:
         return self
 
     def __exit__(self, *details: object) -> None:
-        self.process.stop()
+        self.process.kill()
 
     async def stats(self) -> dict[str, int]:
         """Return the numbers of what is alive in the process."""

@@ -36,7 +36,7 @@ class Stage:
         return self
 
     def __exit__(self, *details: object) -> None:
-        self.process.stop()
+        self.process.kill()
 
     def connections(self) -> int:
         """Return how many there are."""

@@ -27,7 +27,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     process.start()
     wait_until(lambda: accepts_connections(port), f"the server listened: {process.output()}", 30)
     yield request.param, port
-    process.stop()
+    process.kill()
     assert "Traceback" not in process.output()
 
 

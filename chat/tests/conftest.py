@@ -49,7 +49,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The chat under each of the servers, in a process of its own: the server's name and the site."""
     running = Site(tmp_path_factory.mktemp("site"), request.param).start()
     yield request.param, running
-    running.stop()
+    running.kill()
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             env |= {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url}
         sites = [Site(folder, "serve", env, APPLICATION) for _ in range(2 if "REDIS_URL" in env else 1)]
         for site in sites:
-            stack.callback(site.start().stop)
+            stack.callback(site.start().kill)
         yield Hosts(sites)
         for site in sites:
             assert "Traceback" not in site.process.output()
@@ -252,7 +252,7 @@ async def test_a_management_command_reaches_all_processes(tmp_path: Path, stack:
     stack.callback(redis.stop)
     hosts = Hosts([Site(tmp_path, "serve", {"REDIS_URL": redis.url}, APPLICATION) for _ in range(2)])
     for site in hosts.sites:
-        stack.callback(site.start().stop)
+        stack.callback(site.start().kill)
     key = await hosts.visitor()
     crowd = await Crowd(stack, hosts).enter(key)
     code = f"from chat.sessions import SessionStore; SessionStore({key!r}).flush()"

@@ -167,7 +167,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
         stack.callback(redis.stop)
         sites = [Site(folder, "serve", env | {"REDIS_URL": redis.url}) for _ in range(2)]
         for site in sites:
-            stack.callback(site.start().stop)
+            stack.callback(site.start().kill)
         yield sites
 
 

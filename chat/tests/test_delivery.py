@@ -118,4 +118,4 @@ async def test_a_postgresql_that_is_stopped_and_started_again(postgres: Postgres
         assert await send(client, "one", "11111111-1111-4222-8333-444455556666") == first
         assert messages(site, cookie) == [(1, "one"), (2, "two"), (3, "three")]
     finally:
-        site.stop()
+        site.kill()

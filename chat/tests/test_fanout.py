@@ -34,7 +34,7 @@ def crowded(request: pytest.FixtureRequest, tmp_path: Path, many_files: None) ->
     """The chat without limits on connections and rates."""
     running = Site(tmp_path, request.param, {"LIMITS": "off"}).start()
     yield running
-    running.stop()
+    running.kill()
 
 
 async def texts(client: WireClient) -> list[str]:

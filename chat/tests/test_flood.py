@@ -23,7 +23,7 @@ def cluster(tmp_path: Path) -> Iterator[list[Site]]:
         stack.callback(redis.stop)
         sites = [Site(tmp_path, env={"REDIS_URL": redis.url}) for _ in range(2)]
         for site in sites:
-            stack.callback(site.start().stop)
+            stack.callback(site.start().kill)
         yield sites
 
 

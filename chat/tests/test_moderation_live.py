@@ -28,7 +28,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
         stack.callback(redis.stop)
         running = [Site(folder, env={"REDIS_URL": redis.url}) for _ in range(2)]
         for site in running:
-            stack.callback(site.start().stop)
+            stack.callback(site.start().kill)
         yield running
 
 

@@ -39,7 +39,7 @@ def clustered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         yield site.start()
     finally:
-        site.stop()
+        site.kill()
         redis.stop()
 
 

@@ -269,6 +269,7 @@ def test_the_page_makes_sense_without_eyes_and_mouse(site: Site, come: Come) -> 
     expect(anna.page.get_by_role("textbox", name="Message")).to_be_focused()
     expect(anna.page.get_by_role("heading", level=1, name="Lobby")).to_be_visible()
     expect(anna.page.locator("html")).to_have_attribute("lang", re.compile("^en"))
+    expect(anna.page.locator("#people summary")).to_have_text("2 here")  # hidden until the server has told who is here
     anna.page.keyboard.type("first")
     anna.page.keyboard.press("Shift+Enter")
     anna.page.keyboard.type("second")
@@ -319,4 +320,4 @@ def test_chat_over_plain_http(tmp_path: Path, come: Come) -> None:
         uuid4 = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
         expect(anna.messages.last).to_have_attribute("data-id", uuid4)
     finally:
-        site.stop()
+        site.kill()

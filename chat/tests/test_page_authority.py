@@ -16,7 +16,7 @@ def ending_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A chat in which login sessions can be made to end."""
     running = Site(tmp_path_factory.mktemp("site"), application="chat.tests.authority_site:application").start()
     yield running
-    running.stop()
+    running.kill()
 
 
 def do(site: Site, what: str, page: Any) -> Any:

@@ -43,7 +43,7 @@ def brief(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("brief")
     site = Site(folder, env=request.param, application="chat.tests.forgetful_site:application").start()
     yield site
-    site.stop()
+    site.kill()
 
 
 def store(site: Site, room: str, first: int, last: int) -> None:

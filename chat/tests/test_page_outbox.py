@@ -19,7 +19,7 @@ def free_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The chat without limits, for those who have much to say."""
     running = Site(tmp_path_factory.mktemp("free"), env={"LIMITS": "off"}).start()
     yield running
-    running.stop()
+    running.kill()
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_database_that_is_away_for_a_moment(tmp_path: Path, come: Come) -> Non
         for visitor in (anna, bert):
             expect_texts(visitor, "unavailable", "next")
     finally:
-        faulty.stop()
+        faulty.kill()
 
 
 def test_messages_that_are_too_many_at_once_are_sent_a_little_later(site: Site, come: Come, cable: Cable) -> None:

@@ -21,4 +21,4 @@ def test_x_forwarded_for_is_believed_of_trusted_proxies_only(
             urlopen(Request(url, headers={"X-Forwarded-For": "192.0.2.9, 198.51.100.7, 10.1.2.3"}), timeout=10)
         wait_until(lambda: f"Refused a handshake from {address}:" in site.process.output(), site.process.output())
     finally:
-        site.stop()
+        site.kill()

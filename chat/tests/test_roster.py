@@ -231,7 +231,7 @@ def short(tmp_path: Path) -> Iterator[Site]:
     """The chat with short leases."""
     site = Site(tmp_path, "serve", {"DJANGO_SETTINGS_MODULE": "chat.tests.live_settings"}).start()
     yield site
-    site.stop()
+    site.kill()
 
 
 async def test_a_process_that_is_killed_leaves_no_ghosts(short: Site, dial: Dial, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def cluster(tmp_path: Path) -> Iterator[Site]:
     try:
         yield site.start()
     finally:
-        site.stop()
+        site.kill()
         postgres.remove()
         redis.stop()
 

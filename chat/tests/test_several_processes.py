@@ -43,7 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         env = {"REDIS_URL": redis.url, "LIMITS": "off"}
         sites = [Site(folder, "serve", env, "chat.tests.clients_site:application") for _ in range(2)]
         for site in sites:
-            stack.callback(site.start().stop)
+            stack.callback(site.start().kill)
         yield Cluster(sites, stack.enter_context(Balancer([site.port for site in sites])), folder)
 
 
