@@ -375,7 +375,9 @@ async def test_what_a_login_session_had_is_worth_nothing_to_another_and_survives
     await named(client)
     message = {"msg": "mine", "id": "0b9d8a7c-1111-4222-8333-444455556666"}
     receipt = (await client.call("send chat", message))[0]
-    offset = (await client.event())[-1]
+    while (event := await client.event())[0] != "new chat":
+        pass
+    offset = event[-1]
     auth = {"pid": answer["pid"], "offset": offset}
     stealing = await crowd.raw(site, thief)
     sid = client.handshake["sid"]

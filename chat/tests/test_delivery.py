@@ -97,7 +97,8 @@ async def test_killed_between_ack_and_broadcast(faulty: Site, dial: Dial) -> Non
 
 
 async def test_a_postgresql_that_is_stopped_and_started_again(postgres: Postgres, tmp_path: Path, dial: Dial) -> None:
-    site = Site(tmp_path, "serve", {"DATABASE_URL": postgres.url})
+    env = {"DATABASE_URL": postgres.url, "DJANGO_SETTINGS_MODULE": "chat.tests.hasty_settings"}
+    site = Site(tmp_path, "serve", env)
     try:
         await asyncio.to_thread(site.start)
         cookie = await asyncio.to_thread(site.new_cookie)

@@ -103,7 +103,7 @@ async def test_live_clients_of_another_process_hear_it(cluster: Site, dial: Dial
 
 def test_a_database_that_is_not_there_is_one_line(postgres: Postgres) -> None:
     postgres.stop()
-    env = os.environ | {"DATABASE_URL": postgres.url}
+    env = os.environ | {"DATABASE_URL": postgres.url, "DJANGO_SETTINGS_MODULE": "chat.tests.hasty_settings"}
     command = [sys.executable, "manage.py", "say", "hello"]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
     postgres.start()
