@@ -182,6 +182,7 @@ class Connection:
                 self.disconnect(socket, Reason.SESSION_ENDED)
             else:
                 self.refuse(socket, Refused(EVENT, ending.message))
+        self.runtime.note_end(self)
         self.close(Reason.SESSION_ENDED, ending.reason)
 
     def rebind(self, login: Login, session: Any, user: Any) -> None:

@@ -56,12 +56,21 @@ class Limiter:
 
     async def take(self, key: str, cost: int = 1) -> float | None:
         """Take `cost` tokens; if they are not there, take none and return in how many seconds they will be."""
-        if self.rate is None or self._buckets is None:
+        if self.rate is None:
             return None
-        wait = self._buckets.take(key, cost)
+        wait = self.take_here(key, cost)
         if wait is None and self._store is not None:
             wait = await self._store.take(f"{self.name}:{key}", self.rate, cost)
         return wait
+
+    def take_here(self, key: str, cost: int = 1) -> float | None:
+        """As take(), from this process's buckets alone."""
+        return None if self._buckets is None else self._buckets.take(key, cost)
+
+    def give_back(self, key: str) -> None:
+        """Undo take_here() with a cost of 1."""
+        if self._buckets is not None:
+            self._buckets.give_back(key)
 
 
 class Buckets:
@@ -92,6 +101,12 @@ class Buckets:
                 del self._full_at[next(iter(self._full_at))]
             self._full_at[key] = full_at
             return None
+
+    def give_back(self, key: str) -> None:
+        """Put a token back that was taken; a bucket that is full stays so."""
+        with self._lock:
+            if key in self._full_at:
+                self._full_at[key] -= self._interval
 
     def _forget(self, now: int) -> None:
         for _ in range(FORGET):

@@ -23,6 +23,7 @@ from .roll import Roll
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .server import SocketIOServer
     from .socket import Socket
     from .transports.polling import PollingTransport
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 CLOSE_CHECK_SECONDS = 0.02
 PROCESS_BYTES = 6  # 8 characters at the front of every engine id
 ID_BYTES = 15  # 120 random bits, 20 characters
+ENDED_SECONDS = 30.0
 TAKE_OVER = "take over"  # the kind of the backplane's news
 
 
@@ -51,6 +53,7 @@ class Runtime:
         self.roll = Roll(self.connections)
         self.farewells: list[Callable[[], Awaitable[None]]] = []
         self.polling: dict[str, PollingTransport] = {}
+        self.ended: dict[str, SocketIOServer] = {}  # engine ids that ended with their login session lately
         self.sockets: dict[str, Socket] = {}
         self.places: Places | None = None  # made by the first server, whose options say who else counts
         self.closing = False
@@ -69,7 +72,13 @@ class Runtime:
         """Return the HTTP endpoint for a connection of this process, None for an unknown engine id."""
         transport = self.polling.get(sid)
         connection = self.connections.get(sid) if transport is None else transport.connection
-        return None if connection is None else connection.server.polling()
+        server = self.ended.get(sid) if connection is None else connection.server
+        return None if server is None else server.polling()
+
+    def note_end(self, connection: "Connection") -> None:
+        """A connection ends with its login session: for a while its engine id is refused, and not just unknown."""
+        self.ended[connection.engine.sid] = connection.server
+        self.loop.call_later(ENDED_SECONDS, self.ended.pop, connection.engine.sid, None)
 
     async def start(self) -> None:
         """Be ready to hear from other processes."""

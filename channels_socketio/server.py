@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -36,6 +37,7 @@ from .transports.websocket import WebSocketTransport
 if TYPE_CHECKING:
     from .shared import SharedStore
 
+TOO_MANY_STRAYS = "too many strays"
 RETRY_AFTER = 10  # seconds, for clients who have too many connections: some of them may be dead already
 
 logger = logging.getLogger(__name__)
@@ -84,6 +86,7 @@ class SocketIOServer:
         self.options = Options.from_settings(getattr(settings, "SOCKETIO", {}) if options is None else options)
         self.store = shared_store(self.options.limits_redis)
         self.handshakes = Limiter("handshakes", self.options.handshakes, self.store)
+        self.strays = Limiter("strays", self.options.handshakes)
 
     @property
     def runtime(self) -> Runtime:
@@ -143,12 +146,32 @@ class SocketIOServer:
         """
         if self._is_owner(connection, scope):
             return
+        stray = self.count_stray(scope)
         if RELAYED not in scope:
             await self.admit_late(scope)
         if connection.login is not None and not connection.closed:
             await self.runtime.guard.look_at(connection.login)  # its key may have been rotated just now
         if not self._is_owner(connection, scope):
             raise gone()
+        self.forgive_stray(stray)
+
+    def count_stray(self, scope: Any) -> str | None:
+        """Count a request for a connection that is not here, or not its own: looking after that costs.
+
+        Return what `forgive_stray` needs once it proves to be in order. Raises Refused when there were too many.
+        """
+        if RELAYED in scope:
+            return None  # the process at which it arrived has counted it
+        key = counted_as(address_of(scope))
+        wait = self.strays.take_here(key)
+        if wait is not None:
+            raise Refused(TOO_MANY_STRAYS, TOO_MANY, retry_after=ceil(wait))
+        return key
+
+    def forgive_stray(self, key: str | None) -> None:
+        """Count a request no more."""
+        if key is not None:
+            self.strays.give_back(key)
 
     async def admit_late(self, scope: Any) -> None:
         """Admit a request whose login session nobody had to read so far."""
@@ -175,6 +198,9 @@ class SocketIOServer:
         """Log why a handshake was refused; nothing that the client sent is shown."""
         if refused.code == "too many connections":
             notices.note("connections", "Refused a connection from %s%s: too many.", address_of(scope), hint(scope))
+        elif refused.code == TOO_MANY_STRAYS:
+            text = "Refused a request from %s%s: too many were for connections that are none."
+            notices.note("strays", text, address_of(scope), hint(scope))
         else:
             logger.info("Refused a handshake from %s: %s", address_of(scope), refused.message)
 

@@ -4,6 +4,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from .addresses import address_of, counted_as, hint
+from .handshake import parse_query
 from .limits import notices
 from .refusal import FORBIDDEN, refuse
 
@@ -16,7 +17,8 @@ TOO_MANY = "Too many connections."
 class HandshakeThrottle:
     """ASGI middleware for the endpoints of `server`, above `AuthMiddlewareStack`: answers 403 to too many handshakes.
 
-    Requests that name an engine session are none. The answer to HTTP says in `Retry-After` when to try again.
+    Requests that name an engine session are none: `SocketIOServer.count_stray` is for these. The answer to HTTP says
+    in `Retry-After` when to try again.
     """
 
     def __init__(self, application: Any, server: "SocketIOServer") -> None:
@@ -24,7 +26,7 @@ class HandshakeThrottle:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on or refuse it."""
-        if b"sid=" in scope["query_string"]:
+        if b"sid=" in scope["query_string"] and "sid" in parse_query(scope):
             await self.application(scope, receive, send)
             return
         address = address_of(scope)

@@ -28,6 +28,7 @@ PATIENT: dict[str, Any] = {
 BRISK = PATIENT | {"PING_INTERVAL": 0.3, "PING_TIMEOUT": 0.2, "CONNECT_TIMEOUT": 0.5, "UPGRADE_TIMEOUT": 0.4}
 
 BEATING = PATIENT | {"PING_INTERVAL": 0.3, "UPGRADE_TIMEOUT": 0.4}
+STRICT = {"HANDSHAKES_PER_MINUTE": 3}
 FUZZ = BRISK | {"CONNECT_TIMEOUT": 10.0}
 
 settings.configure(
@@ -148,6 +149,7 @@ servers = {
     r"^socket\.io/?$": SocketIOServer([Arena], admit, PATIENT),
     r"^brisk/?$": SocketIOServer([Arena], admit, BRISK),
     r"^beating/?$": SocketIOServer([Arena], admit, BEATING),
+    r"^strict/?$": SocketIOServer([Arena], admit, STRICT),
     r"^fuzz/?$": SocketIOServer([Arena], admit, FUZZ),
 }
 application = ProtocolTypeRouter(

@@ -197,6 +197,18 @@ def test_full_buckets_are_forgotten_without_a_timer() -> None:
     assert len(buckets) == 1
 
 
+def test_what_is_given_back_may_be_taken_again_and_nothing_more() -> None:
+    clock = Clock()
+    buckets = Buckets(Rate(1, 3), clock=clock)
+    buckets.give_back("ada")
+    assert [buckets.take("ada") is None for _ in range(4)] == [True] * 3 + [False]
+    buckets.give_back("ada")
+    assert [buckets.take("ada") is None for _ in range(2)] == [True, False]
+    clock.now += 10 * SECOND
+    buckets.give_back("ada")
+    assert [buckets.take("ada") is None for _ in range(4)] == [True] * 3 + [False]
+
+
 def test_a_cost_that_no_bucket_holds_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="expected a cost of 1 to 5, got 6"):
         Buckets(Rate(1, 5)).take("ada", 6)

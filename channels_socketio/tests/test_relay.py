@@ -119,6 +119,22 @@ async def test_another_login_session_is_refused_by_the_owner(pair: tuple[Arena, 
         await assert_alive(away, sid)
 
 
+async def test_requests_that_are_in_order_are_not_limited_and_others_are(pair: tuple[Arena, Arena]) -> None:
+    owner, other = pair
+    async with (
+        Raw(owner.port, "/strict/", headers=[login_session("alice")]) as home,
+        Raw(other.port, "/strict/", headers=[login_session("alice")]) as away,
+        Raw(other.port, "/strict/", headers=[login_session("mallory")]) as thief,
+    ):
+        sid = await joined(home)
+        for _ in range(5):
+            await assert_alive(away, sid)
+        *answers, last = [await thief.poll(sid) for _ in range(4)]
+        assert {answer.text for answer in answers} == {'{"code":4,"message":"Session unknown or expired."}'}
+        assert last.pair == (403, '{"code":4,"message":"Too many connections."}')
+        await assert_alive(home, sid)
+
+
 async def test_no_key_of_a_login_session_is_in_a_letter(redis: Redis, pair: tuple[Arena, Arena]) -> None:
     cookie = login_session("alice")
     key = cookie.partition("=")[2].encode()

@@ -19,6 +19,8 @@ from channels_socketio.throttle import HandshakeThrottle
 HERE, THERE = "203.0.113.1", "203.0.113.2"
 TOO_MANY = (403, {"code": 4, "message": "Too many connections."})
 
+GONE = "Session unknown or expired."
+
 Answer = tuple[int, dict[str, Any] | None]
 
 
@@ -38,12 +40,12 @@ class Site:
         self.polling = HandshakeThrottle(self.server.polling(), self.server)
         self.clients: list[SocketIOCommunicator] = []
 
-    async def knock(self, address: str = HERE, session: str | None = None) -> Answer:
+    async def knock(self, address: str = HERE, session: str | None = None, query: str = "") -> Answer:
         """Open a WebSocket and return status and body of the answer."""
-        client = SocketIOCommunicator(self.websocket)
+        client = SocketIOCommunicator(self.websocket, f"/socket.io/?EIO=4&transport=websocket{query}")
         login = SimpleNamespace(session_key=session)
         scope: Any = client.scope
-        scope |= {"client": [address, 4711], "session": login, "cookies": {}}
+        scope |= {"client": [address, 4711], "session": login, "cookies": {}, "user": None}
         scope["extensions"] = {"websocket.http.response": {}}
         await client.send_input({"type": "websocket.connect"})
         message = await client.receive_output(5)
@@ -82,6 +84,12 @@ class Site:
         return sent[0]["status"], sent[1]["body"], dict(sent[0]["headers"])
 
 
+def sid_of(answer: tuple[int, bytes, dict[bytes, bytes]]) -> str:
+    """Return the engine id in the answer to a handshake."""
+    assert answer[0] == 200
+    return str(json.loads(answer[1][1:])["sid"])
+
+
 @pytest.fixture
 async def open_site() -> AsyncIterator[Build]:
     """Open sites with options; their clients leave after the test."""
@@ -117,9 +125,35 @@ async def test_both_transports_count_together_and_http_hears_when_to_come_back(o
 
 async def test_polls_and_posts_are_no_handshakes(open_site: Build) -> None:
     site = open_site(HANDSHAKES_PER_MINUTE=1)
-    answers = [await site.poll(query="&sid=unknown") for _ in range(5)]
-    assert {status for status, _, _ in answers} == {400}
-    assert (await site.poll())[0] == 200
+    sid = sid_of(await site.poll(session="mine"))
+    answers = [await site.poll(query=f"&sid={sid}", session="mine", body=b"3") for _ in range(5)]
+    assert {status for status, _, _ in answers} == {200}
+
+
+async def test_a_field_whose_name_ends_in_sid_does_not_hide_a_handshake(open_site: Build) -> None:
+    site = open_site(HANDSHAKES_PER_MINUTE=1)
+    assert [(await site.poll(query="&xsid=1"))[0] for _ in range(2)] == [200, 403]
+
+
+async def test_requests_for_connections_that_are_none_are_counted_by_themselves(open_site: Build) -> None:
+    site = open_site(HANDSHAKES_PER_MINUTE=3)
+    assert (await site.poll(query="&sid=unknown"))[0] == 400
+    assert (await site.knock(query="&sid=unknown"))[0] == 400
+    assert (await site.poll(query="&sid=unknown", body=b"3"))[0] == 400
+    status, body, headers = await site.poll(query="&sid=unknown")
+    assert (status, json.loads(body)) == TOO_MANY
+    assert 1 <= int(headers[b"retry-after"]) <= 20
+    assert await site.knock(query="&sid=unknown") == TOO_MANY
+    assert (await site.poll(THERE, query="&sid=unknown"))[0] == 400
+    assert await site.knock() == (101, None)
+
+
+async def test_requests_with_another_login_session_than_the_connections_are_counted(open_site: Build) -> None:
+    site = open_site(HANDSHAKES_PER_MINUTE=3)
+    sid = sid_of(await site.poll(session="mine"))
+    answers = [await site.poll(query=f"&sid={sid}", session="another", body=b"3") for _ in range(4)]
+    assert [json.loads(body)["message"] for _, body, _ in answers] == [GONE] * 3 + ["Too many connections."]
+    assert (await site.poll(query=f"&sid={sid}", session="mine", body=b"3"))[0] == 200
 
 
 async def test_ipv6_neighbours_count_as_one(open_site: Build) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import sys
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
@@ -94,9 +95,12 @@ class PollingEndpoint(AsyncConsumer):
     async def _relay(self, sid: str) -> None:
         """Have the process that has the connection answer."""
         runtime = self.server.runtime
+        stray = self.server.count_stray(self.scope)
         owner = runtime.relay.owner_of(sid)
         if RELAYED not in self.scope and (owner is None or claimed_key(self.scope) is None):
             await self.server.admit_late(self.scope)
+        if sid in runtime.ended:
+            raise gone()
         if sid in runtime.connections:
             raise HandshakeError(Fault.BAD_REQUEST)
         if owner is None:
@@ -108,6 +112,8 @@ class PollingEndpoint(AsyncConsumer):
         if response is None:
             await self.server.admit_late(self.scope)
             raise HandshakeError(Fault.SHUTTING_DOWN if runtime.closing else Fault.UNKNOWN_SID)
+        if response[0] != HTTPStatus.FORBIDDEN:
+            self.server.forgive_stray(stray)
         await send_response(self.base_send, response)
 
     async def _poll(self, transport: PollingTransport) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
 
+from ..admission import gone
 from ..connection import Connection
 from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
 from ..protocol.framing import Framing
@@ -147,9 +148,14 @@ class WebSocketTransport(AsyncConsumer):
         polling = self.server.runtime.polling.get(sid)
         connection = self.server.runtime.connections.get(sid) if polling is None else polling.connection
         if connection is None:
+            self.server.count_stray(self.scope)
             await self.server.admit_late(self.scope)
+        else:
+            await self.server.check_owner(connection, self.scope)
+        if sid in self.server.runtime.ended:
+            raise gone()
+        if connection is None:
             raise HandshakeError(Fault.UNKNOWN_SID)
-        await self.server.check_owner(connection, self.scope)
         self._attach(connection)
         await self._accept()
         if polling is None or polling.candidate or connection.closed:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from channels_socketio.protocol.packets import PacketType
-from channels_socketio.tests.arenas import UNKNOWN_SID
 from channels_socketio.tests.clients import WAYS, Client, PollingWay
 from channels_socketio.tests.processes import NODE_MODULES, Postgres, Redis, Site
 from channels_socketio.tests.raw import Raw, read, read_to_end
@@ -23,8 +22,7 @@ NEVER = 3600.0
 SOON = 1.0  # seconds in which an end that is told of reaches all sockets
 NO_COOKIE = '{"code":4,"message":"No cookie transmitted."}'
 GONE = '{"code":4,"message":"Session unknown or expired."}'
-# A user who may not log in is a guest from then on, as on the pages: the login session goes on.
-REFUSALS = {"banned": (403, '{"code":4,"message":"Banned."}'), "user inactive": (400, UNKNOWN_SID)}
+REFUSALS = {"banned": (403, '{"code":4,"message":"Banned."}')}
 
 # What is done, whether the visitor is logged in, and the reason that the sockets are told.
 TOLD = [
