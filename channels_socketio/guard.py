@@ -54,6 +54,7 @@ EVERYBODY = ",,"  # among the news, where users are behind one comma
 
 HANDSHAKE_SECONDS = 30.0  # that a handshake may take from reading its login session to being registered
 SETTLE_SECONDS = 0.3  # from a new password to the login session that knows it
+LATE_SECONDS = 10.0  # that a request may be under way, which was sent before its key was rotated
 ROTATION_SECONDS = 10.0  # the same, once it is known that the login session is being changed
 
 
@@ -69,7 +70,7 @@ class Guard:
         self._due: list[tuple[float, int, Login]] = []  # what must be looked at before the next sweep
         self._numbers = itertools.count()
         self._news: dict[str, float] = {}  # hashes of keys, and users behind a comma, by when there was news
-        self._renamed: dict[str, str] = {}  # hashes that were rotated away, as long as the news of it is kept
+        self._renamed: dict[str, tuple[str, float]] = {}  # as long as the news is kept: the next hash, and since when
         self._doubted: set[Login] = set()
         self._looking: asyncio.Task[None] | None = None
         self._handlers: dict[str, Callable[..., None]] = {
@@ -103,9 +104,7 @@ class Guard:
 
     def present_key(self, key: str | None) -> str | None:
         """Return the hash that a login session has now which had this one a moment ago."""
-        while key in self._renamed:
-            key = self._renamed[key]
-        return key
+        return self._follow(key, self._runtime.now() - LATE_SECONDS)
 
     def tell(self, kind: str, *args: Any) -> None:
         """Do what one kind of news says, here and in all other processes."""
@@ -156,7 +155,13 @@ class Guard:
         self._doubt(self.registry.logins.values())
 
     def _find(self, keys: Iterable[str]) -> list[Login]:
-        return self.registry.find([present for key in keys if (present := self.present_key(key)) is not None])
+        return self.registry.find([present for key in keys if (present := self._follow(key)) is not None])
+
+    def _follow(self, key: str | None, since: float = -math.inf) -> str | None:
+        """Return the hash that has become of this one by rotations after `since`."""
+        while key is not None and (renamed := self._renamed.get(key)) is not None and renamed[1] > since:
+            key = renamed[0]
+        return key
 
     def _remember(self, names: Iterable[str]) -> None:
         now = self._runtime.now()
@@ -272,7 +277,7 @@ class Guard:
         login = self.registry.move(login, session_hash(session.session_key), None if user is None else str(user.pk))
         if login.key != before:
             self._remember([before])
-            self._renamed[before] = login.key
+            self._renamed[before] = login.key, self._runtime.now()
         for connection in list(login.connections):
             connection.rebind(login, session, user)
 

@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from channels_socketio import guard, watch
+from channels_socketio.audience import session_hash
 from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.authority import end_sessions, end_user, look_at_all, look_at_sessions
 from channels_socketio.consumer import SocketIOConsumer, on
@@ -465,6 +466,22 @@ async def test_a_renamed_user_is_the_new_one_without_a_disconnect(connect: Conne
     user.username = "lovelace"
     await user.asave()
     assert await client.receive_event() == ["rebound", "lovelace"]
+
+
+async def test_a_key_that_was_rotated_is_good_for_late_requests_only_and_for_late_news(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House()
+    key, new_key = await new_session(), await new_session()
+    client = await come(connect, house, key, "/")
+    [login_session] = house.guard.registry.logins.values()
+    house.guard._bind(login_session, SessionStore(new_key), None)
+    assert await client.receive_event() == ["rebound", ""]
+    assert house.guard.present_key(session_hash(key)) == session_hash(new_key)
+    monkeypatch.setattr(guard, "LATE_SECONDS", 0.0)
+    assert house.guard.present_key(session_hash(key)) == session_hash(key)
+    await sync_to_async(end_sessions)([key])
+    assert await told(client) == "ended"
 
 
 async def test_without_a_lasting_id_a_rotated_key_is_the_end(connect: Connect) -> None:
