@@ -2,7 +2,7 @@
 
 Numbers come from 0..10000 while fewer than half of these are held by live login sessions,
 then from 0..100000, and so on: a random try then hits a free number at least every other
-time, and names stay short.
+time, and names stay short. How wide the range is costs the same for any number of visitors.
 
 Who gets a number when two want it is decided by the unique column `Visitor.name`, never by a
 query before. A number whose login session is dead is taken from its visitor and given to a
@@ -11,7 +11,9 @@ hour: a request that began before the expiry may still renew its login session, 
 must not be gone by then. The price is that such numbers stay out of use for that hour.
 """
 
+import math
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -28,6 +30,9 @@ HIGHEST_NAME = 10_000
 GRACE = timedelta(hours=1)
 TRIES = 64
 WIDENINGS = 3
+KNOWN_SECONDS = 10.0
+
+known: dict[int, tuple[float, bool]] = {}  # by the ends of ranges: when the database was asked, and what it said
 
 
 class NoFreeNameError(Exception):
@@ -87,11 +92,31 @@ def new_visitor(highest: int = HIGHEST_NAME, address: str = "") -> Visitor:
 
 def widest_needed(highest: int) -> int:
     """Return the end of the first range, from 0..`highest` on, of which less than half is held."""
-    holders = LoginSession.objects.live().exclude(visitor=None)
-    total = holders.count()
-    while total * 2 >= highest + 1 and holders.filter(visitor__name__lte=highest).count() * 2 >= highest + 1:
+    while is_half_held(highest):
         highest *= 10
     return highest
+
+
+def is_half_held(highest: int) -> bool:
+    """Return whether at least half of 0..`highest` is held by live login sessions.
+
+    For the first range that is counted each time, no further than to the half. Of wider ones, which take long to
+    count, this process knows it for `KNOWN_SECONDS`.
+    """
+    if highest <= HIGHEST_NAME:
+        return count_to_half(highest)
+    asked_at, answer = known.get(highest, (-math.inf, False))
+    if asked_at < time.monotonic() - KNOWN_SECONDS:
+        answer = count_to_half(highest)
+        known[highest] = time.monotonic(), answer
+    return answer
+
+
+def count_to_half(highest: int) -> bool:
+    """Ask the database what is_half_held() returns."""
+    enough = highest // 2 + 1
+    held = Visitor.objects.filter(name__lte=highest, login_session__expire_date__gt=timezone.now())
+    return held[:enough].count() == enough
 
 
 def free_numbers(highest: int) -> Iterator[int]:

@@ -6,7 +6,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.base import UpdateError
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
 
 from chat import names
 from chat.models import LoginSession, Visitor
@@ -44,6 +46,23 @@ def test_the_range_widens_when_half_of_it_is_held(held: range, highest: int) -> 
     for number in held:
         holder(number)
     assert names.widest_needed(10) == highest
+
+
+def test_counting_ends_at_the_half_and_wide_ranges_are_counted_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr(names, "HIGHEST_NAME", 10)
+    monkeypatch.setattr(names, "known", {})
+    for number in range(8):
+        holder(number)
+    with CaptureQueriesContext(connection) as queries:
+        assert names.widest_needed(10) == 100
+    assert ["LIMIT 6" in query["sql"] for query in queries] == [True, False]
+    with django_assert_num_queries(1):
+        assert names.widest_needed(10) == 100
+    monkeypatch.setattr(names, "KNOWN_SECONDS", -1.0)
+    with django_assert_num_queries(2):
+        assert names.widest_needed(10) == 100
 
 
 def test_a_visitor_gets_a_number_of_the_range_that_is_due() -> None:
