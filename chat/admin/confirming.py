@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import model_ngettext
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -15,7 +16,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy
 
 from chat.admin.lists import ReadOnlyAdmin
 from chat.models import FOREVER
@@ -112,8 +113,9 @@ def confirm(
             what += gettext(" Reason: %s") % reason
         if done:
             LogEntry.objects.log_actions(cast(int, request.user.pk), done, flag, what)
-    result = ngettext("%(what)s (%(count)d object)", "%(what)s (%(count)d objects)", len(done))
-    model_admin.message_user(request, result % {"what": what, "count": len(done)}, messages.SUCCESS)
+    kind = done[0]._meta if done else model_admin.opts
+    result = f"{what} ({len(done)} {model_ngettext(kind, len(done))})"
+    model_admin.message_user(request, result, messages.SUCCESS)
     return None
 
 

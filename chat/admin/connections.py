@@ -53,7 +53,7 @@ class ProcessFilter(admin.SimpleListFilter):
 class LiveConnectionAdmin(ReadOnlyAdmin):
     """The connections of processes that live, the newest first."""
 
-    list_display = ("id", "whose", "of_user", "rooms", "transport", "address", "user_agent", "since", "process")
+    list_display = ("__str__", "whose", "of_user", "rooms", "transport", "address", "since", "process", "user_agent")
     list_select_related = ("login_session__visitor", "user", "process")
     list_filter = (TransportFilter, ProcessFilter)
     search_fields = ("address",)

@@ -38,8 +38,8 @@ class DeletedFilter(admin.SimpleListFilter):
 class MessageAdmin(ModeratesVisitors):
     """The messages of all rooms, newest first. A date and a room together cost a walk through that date."""
 
-    list_display = ("room", "seq", "name", "shown_text", "at", "deleted_at")
-    list_display_links = ("seq",)
+    list_display = ("at", "room", "number", "name", "shown_text", "deleted_at")
+    list_display_links = ("number",)
     list_select_related = ("room",)
     list_filter = (DeletedFilter,)
     lookups = ("visitor__id__exact",)
@@ -49,7 +49,7 @@ class MessageAdmin(ModeratesVisitors):
         "A room, a room and a message's number, or a room and words of its newest %(count)s messages"
     ) % {"count": NEWEST}
     actions = ("delete_messages", "ban", "unban", "mute", "unmute")
-    fields = ("room", "seq", "name", "text", "at", "of_visitor", "client_id", "deletion", "deleted_at")
+    fields = ("room", "number", "name", "text", "at", "of_visitor", "client_id", "deletion", "deleted_at")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the order of the index that answers."""
@@ -79,6 +79,11 @@ class MessageAdmin(ModeratesVisitors):
     def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
         """Return the senders."""
         return Visitor.objects.filter(pk__in=chosen.order_by().values("visitor"))
+
+    @admin.display()
+    def number(self, message: Message) -> int:
+        """Return which of its room's messages it is."""
+        return message.seq
 
     @admin.display(description=gettext_lazy("text"))
     def shown_text(self, message: Message) -> str:

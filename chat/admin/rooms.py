@@ -15,18 +15,19 @@ from chat import moderation
 from chat.admin.confirming import AnnouncementForm, confirm
 from chat.admin.lists import ReadOnlyAdmin, begins_with
 from chat.models import Room
+from chat.rooms import LOBBY
 
 
 @admin.register(Room)
 class RoomAdmin(ReadOnlyAdmin):
     """The rooms that have been written in."""
 
-    list_display = ("slug", "head", "deletions", "messages")
+    list_display = ("name", "newest", "deleted", "messages")
     search_fields = ("slug",)
     search_help_text = gettext_lazy("The beginning of a room's name")
     ordering = ("slug",)
     actions = ("announce",)
-    fields = ("slug", "head", "deletions", "messages")
+    fields = ("name", "newest", "deleted", "messages")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a room that came again would count from 1 again."""
@@ -39,6 +40,25 @@ class RoomAdmin(ReadOnlyAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Find by the beginning of the slug."""
         return queryset.filter(begins_with("slug", term))
+
+    def view_on_site(self, obj: Room) -> str:
+        """Return the address of the room's page."""
+        return reverse("chat:lobby") if obj.slug == LOBBY else reverse("chat:room", args=[obj.slug])
+
+    @admin.display()
+    def name(self, room: Room) -> str:
+        """Return what the room is called."""
+        return room.slug
+
+    @admin.display(description=gettext_lazy("newest message"))
+    def newest(self, room: Room) -> int:
+        """Return the number of the newest message, which is how many there ever were."""
+        return room.head
+
+    @admin.display(description=gettext_lazy("deleted messages"))
+    def deleted(self, room: Room) -> int:
+        """Return how many messages were taken back."""
+        return room.deletions
 
     @admin.display()
     def messages(self, room: Room) -> str:

@@ -48,7 +48,7 @@ class LiveFilter(admin.SimpleListFilter):
 class LoginSessionAdmin(ModeratesVisitors):
     """The login sessions, those first that were renewed last."""
 
-    list_display = ("id", "name", "user", "first_seen", "last_seen", "expire_date", "live", "standing")
+    list_display = ("id", "name", "user", "live", "standing", "first_seen", "last_seen", "expire_date")
     list_select_related = ("visitor", "user")
     list_filter = (LiveFilter,)
     date_hierarchy = "expire_date"

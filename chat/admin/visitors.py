@@ -113,7 +113,7 @@ class StandingFilter(admin.SimpleListFilter):
 class VisitorAdmin(ModeratesVisitors):
     """Everybody who was here; whoever has no name any more has no login session either."""
 
-    list_display = ("id", "name", "user", "address", "first_seen", "last_seen", "live", "standing")
+    list_display = ("id", "name", "user", "live", "standing", "address", "first_seen", "last_seen")
     list_select_related = ("login_session__user",)
     list_filter = (StandingFilter,)
     date_hierarchy = "first_seen"

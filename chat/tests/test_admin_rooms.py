@@ -59,3 +59,10 @@ def test_rooms_are_found_by_the_beginning_of_their_name(admin_client: Client) ->
     for term, found in (("te", ["tea"]), ("tea", ["tea"]), ("ea", []), ("t_", []), ("%", [])):
         rows = admin_client.get(ROOMS, {"q": term}).context["cl"].result_list
         assert [room.slug for room in rows] == found
+
+
+@pytest.mark.parametrize(("slug", "address"), [("lobby", "/"), ("tea", "/rooms/tea/")])
+def test_the_page_of_a_room_leads_to_the_room(admin_client: Client, slug: str, address: str) -> None:
+    commit([Draft(slug, "42", "x")])
+    page = admin_client.get(f"{ROOMS}{Room.objects.get(slug=slug).pk}/change/").content.decode()
+    assert f'<a href="{address}" class="viewsitelink">' in page

@@ -211,7 +211,7 @@ def test_ending_login_sessions(admin_client: Client) -> None:
         answer = end(admin_client, one, two)
     finally:
         post_delete.disconnect(note, sender=LoginSession)
-    assert "Ended. (2 objects)" in answer.content.decode()
+    assert "Ended. (2 login sessions)" in answer.content.decode()
     assert deleted == {one["visitor"], two["visitor"]}
     assert SessionStore(one.session_key).get("name") is None
     assert SessionStore(other.session_key)["name"] == 3
@@ -253,7 +253,7 @@ def test_who_may_only_look_cannot_end(staff: Callable[..., Client]) -> None:
 
 def test_who_may_delete_can_end(staff: Callable[..., Client]) -> None:
     client, session = staff("view_loginsession", "delete_loginsession"), holder(1)
-    assert "Ended. (1 object)" in end(client, session).content.decode()
+    assert "Ended. (1 login session)" in end(client, session).content.decode()
 
 
 def test_without_permission_there_is_nothing_to_see(staff: Callable[..., Client]) -> None:

@@ -71,7 +71,7 @@ def test_banning_and_lifting_the_ban(admin_client: Client) -> None:
     pks = [visitor(1), visitor(2), visitor(3)]
     moment = (timezone.now() + DAY).replace(microsecond=0)
     answer = act(admin_client, "ban", *pks[:2], confirmed="yes", reason="spam", **until(moment))
-    assert "(2 objects)" in answer.content.decode()
+    assert "(2 visitors)" in answer.content.decode()
     assert list(Visitor.objects.order_by("pk").values_list("banned_until", flat=True)) == [moment, moment, None]
     assert not AddressBan.objects.exists()
     entries = LogEntry.objects.order_by("object_id")
