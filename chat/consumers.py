@@ -125,7 +125,7 @@ class ChatConsumer(SocketIOConsumer):
         """Count a message of the visitor; raises Refused, after a rest.
 
         Who waits for answers before sending more is slowed down by it, and who does not is read from no more once
-        enough waits. So a flood leaves the loop, and with it the writer's thread, its time.
+        enough waits. So a flood leaves the event loop its time.
         """
         try:
             await count_message(visitor, first=self.head == 0 and not self.spoke)
