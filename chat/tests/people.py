@@ -6,6 +6,7 @@ from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -31,6 +32,16 @@ def holder(name: int, expires_in: timedelta = DAY) -> SessionStore:
         session.create()
     age(session, expires_in)
     return session
+
+
+def log_in(session: SessionStore, username: str) -> Any:
+    """Give the session a new user; return it."""
+    user: Any = get_user_model().objects.create_user(username)
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return user
 
 
 def age(session: SessionStore, expires_in: timedelta) -> None:

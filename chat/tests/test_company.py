@@ -1,8 +1,13 @@
-"""What clients hear of each other: who is in the room and who is typing, on one process and on two."""
+"""What clients hear of each other: who is in the room and who is typing, on one process and on two.
+
+`PEOPLE=2000 pytest -s chat/tests/test_company.py -k crowd` has two thousand come and go within ten seconds.
+"""
 
 import asyncio
 import json
+import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -19,10 +24,12 @@ from chat import company
 from chat.database import in_thread
 from chat.rooms import namespace_of
 from chat.sessions import SessionStore
-from chat.tests.people import holder, visit
+from chat.tests.people import holder, log_in, visit
 from chatproject.asgi import application
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
+PEOPLE = int(os.environ.get("PEOPLE", "60"))
+SPAN = 10.0 if PEOPLE > 500 else 3.0  # seconds in which they come
 
 
 class Guest:
@@ -148,6 +155,32 @@ class TestOneProcess:
         await writer.disconnect()
         assert (await next_of(reader, "typing"))["names"] == []
 
+    async def test_whoever_logs_in_is_the_user_in_all_tabs_from_then_on_and_counts_once(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat.presence.GRACE", 3600.0)
+        monkeypatch.setattr("chat.typists.LASTING", 3600.0)
+        session = await in_thread(holder)(1)
+        tabs = [await enter(connect, session) for _ in range(2)]
+        other = await enter(connect, await in_thread(holder)(2))
+        while (await next_of(other, "presence"))["count"] < 2:
+            pass
+        await tabs[0].emit("typing", {})
+        assert (await next_of(other, "typing"))["names"] == ["1"]
+        user = await in_thread(log_in)(session, "ada")
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "ada"]}
+        assert (await next_of(other, "typing"))["names"] == []
+        user.username = "grace"
+        await in_thread(user.save)()
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "grace"]}
+        for tab in tabs:
+            heard = [await tab.receive_event() for _ in range(tab.output_queue.qsize())]
+            assert [data["name"] for event, data, *_ in heard if event == "welcome"] == ["ada", "grace"]
+        monkeypatch.setattr("chat.presence.GRACE", 0.1)
+        for tab in tabs:
+            await tab.disconnect()
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 1, "names": ["2"]}
+
     async def test_nothing_is_kept_of_those_who_left(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("chat.presence.GRACE", 0.1)
         client = await enter(connect, await in_thread(visit)())
@@ -207,17 +240,40 @@ async def test_whoever_was_at_a_process_that_is_killed_is_gone_soon(pair: list[S
         await asyncio.to_thread(pair[1].start)
 
 
-async def test_dozens_come_and_go_and_nobody_hears_of_it_more_than_once_a_second(
-    own_site: Site, guests: Guests
+def make_cookies(site: Site, count: int) -> list[str]:
+    """Return the cookies of many visitors, made at once, under names that no page gives."""
+    code = f"for number in range({count}): print(holder(1_000_000 + number).session_key)"
+    setup = "from django.db import transaction; from chat.tests.people import holder"
+    return site.manage("shell", "-v", "0", "-c", f"{setup}\nwith transaction.atomic():\n    {code}").split()
+
+
+async def test_a_crowd_comes_and_goes_and_nobody_hears_of_it_more_than_once_a_second(
+    pair: list[Site], guests: Guests
 ) -> None:
-    cookies = await cookies_of(own_site, 30)
-    watcher = await guests.invite(own_site, cookies[0])
-    began = time.monotonic()
-    for cookie in cookies[1:] * 3:
-        guest = await guests.invite(own_site, cookie)
-        if cookie != cookies[-1]:
+    """Every other person leaves again, while others still come."""
+    cookies = await asyncio.to_thread(make_cookies, pair[0], PEOPLE)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    stay: dict[Guest, float] = {}  # since when
+
+    async def come(number: int) -> None:
+        await asyncio.sleep(began + number * SPAN / PEOPLE - clock())
+        guest = await guests.invite(pair[number // 2 % 2], cookies[number])
+        if number % 2:
             guest.task.cancel()
             guest.client.abort()
-    await eventually(lambda: watcher.presence["count"] == 2, "those who left were gone", 15)
-    assert len(watcher.client.passing) <= time.monotonic() - began + 1
-    assert max(presence["count"] for presence in watcher.client.passing) <= 30
+        else:
+            stay[guest] = clock()
+
+    await asyncio.gather(*map(come, range(PEOPLE)))
+    came = clock() - began
+    assert came < 2 * SPAN, "expected a machine that keeps up"
+    await eventually(lambda: {each.presence.get("count") for each in stay} == {PEOPLE // 2}, "all knew who stayed", 30)
+    settled = clock() - began
+    heard = [(len(guest.client.passing), clock() - since) for guest, since in stay.items()]
+    assert all(times <= seconds + 2 for times, seconds in heard), heard
+    counts = [presence["count"] for presence in next(iter(stay)).client.passing]
+    sys.stdout.write(
+        f"\n{PEOPLE} people came within {came:.1f} s, and every other one left. All who stayed knew it after"
+        f" {settled:.1f} s; the first of them heard {len(counts)} times: {counts}\n"
+    )

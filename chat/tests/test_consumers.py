@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.party import Connect, settle
@@ -13,7 +12,7 @@ from chat.database import in_thread
 from chat.rooms import namespace_of
 from chat.services import Draft, delete_message, post
 from chat.sessions import SessionStore
-from chat.tests.people import holder, visit
+from chat.tests.people import holder, log_in, visit
 from chatproject.asgi import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,15 +33,6 @@ async def enter(connect: Connect, room: str = "lobby", session: SessionStore | N
     assert welcome.keys() == {"name", "room", "head"}
     assert welcome["room"] == room
     return client, welcome["name"]
-
-
-def log_in(session: SessionStore, username: str) -> None:
-    """Give the session a user."""
-    user = get_user_model().objects.create_user(username)
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
 
 
 async def test_the_first_event_is_welcome_with_the_sessions_name(connect: Connect) -> None:
