@@ -38,7 +38,9 @@ def test_a_page_whose_login_session_ends_says_why_and_offers_to_reload(ending_si
 
 def test_a_page_shows_the_name_of_who_logs_in_elsewhere(ending_site: Site, come: Come) -> None:
     anna, bert = come(ending_site), come(ending_site)
-    _, username = do(ending_site, "log-in", anna.page)
+    key, username = do(ending_site, "log-in", anna.page)
+    anna.page.context.add_cookies([{"name": "sessionid", "value": key, "url": ending_site.url}])
     expect(anna.page.get_by_text(username).first).to_be_visible()
     anna.say("hello")
     expect(bert.message("hello").locator(".by")).to_have_text(username)
+    assert key in [cookie["value"] for cookie in anna.page.context.cookies()]

@@ -4,7 +4,7 @@
 
 {
   const CLOSE = { method: 'POST', body: '1' }; // Engine.IO's packet of this name
-  const ASK_AGAIN_MS = 3000;
+  const ASK_AFTER_MS = 1000;
   const BANNED = 'Banned.'; // the server's word to whom it will not let in after a reload either
   const root = document.getElementById('chat');
   const element = (id) => document.getElementById(id);
@@ -111,12 +111,16 @@
     if (socket.connected && greeted) sender.start();
   }
 
-  /** Under another name the visitor may be another one, who must not send what is not theirs: only a page tells. */
+  /**
+   * Under another name the visitor may be another one, who must not send what is not theirs: only a page tells. It is
+   * asked a little later: the cookie of a login in another tab comes after the news of it, and what the server
+   * answers to the former cookie would replace it.
+   */
   async function identify() {
     let found;
-    while (!(found = await visitorOfServer()) && socket.connected) {
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-    }
+    do {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AFTER_MS));
+    } while (!(found = await visitorOfServer()) && socket.connected);
     if (!found || found === visitor) return;
     visitor = found;
     for (const { id } of outbox.list()) log.forget(id);
