@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from channels_socketio.tests.processes import require_node
 from channels_socketio.tests.proxy import Proxy
 from chat.tests.cluster import Cluster
@@ -230,12 +232,15 @@ def main() -> None:
     options = parser.parse_args()
     plan = Plan(options.seed, options.messages, options.clients, options.seconds)
     sys.stdout.write(f"seed {plan.seed}, {options.database}, {options.layer}\n")
-    with (
-        tempfile.TemporaryDirectory(prefix="chat-faults-") as folder,
-        Cluster(Path(folder), options.database, options.layer, str(plan.seed)) as cluster,
-    ):
-        outcome = asyncio.run(run(plan, cluster))
-        complaints = [*outcome.complaints, *cluster.errors()]
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="chat-faults-") as folder,
+            Cluster(Path(folder), options.database, options.layer, str(plan.seed)) as cluster,
+        ):
+            outcome = asyncio.run(run(plan, cluster))
+            complaints = [*outcome.complaints, *cluster.errors()]
+    except pytest.skip.Exception as missing:
+        sys.exit(f"chat.tests.faults: {missing}")
     sys.stdout.write(", ".join(f"{name} {count}" for name, count in outcome.counts.items()) + "\n")
     sys.stdout.writelines(f"{complaint}\n" for complaint in complaints)
     sys.exit(bool(complaints))
