@@ -16,7 +16,7 @@ from typing import Any
 import django
 from django.conf import settings
 
-from channels_socketio.tests.arenas import MAX_NAMESPACES, MAX_PAYLOAD, ORIGIN, SECRET_KEY
+from channels_socketio.tests.arenas import HASTE, MAX_NAMESPACES, MAX_PAYLOAD, ORIGIN, SECRET_KEY
 
 REDIS_URL = os.environ.get("REDIS_URL")
 PATIENT: dict[str, Any] = {
@@ -50,6 +50,7 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the settings
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from channels_socketio import relay  # noqa: E402
 from channels_socketio.admission import require_login_session  # noqa: E402
 from channels_socketio.consumer import Refused, SocketIOConsumer, on  # noqa: E402
 from channels_socketio.origin import OriginCheck  # noqa: E402
@@ -60,6 +61,8 @@ from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.transports import http  # noqa: E402
 
 http.BODY_SECONDS = 1.0  # a test of slow bodies must not take 20 seconds
+if "HASTY" in os.environ:
+    relay.PATIENCE_SECONDS, relay.WORD_SECONDS = HASTE
 
 
 class Arena(SocketIOConsumer):

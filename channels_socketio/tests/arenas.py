@@ -13,15 +13,20 @@ SECRET_KEY = "no secret, for tests only"
 ORIGIN = "https://friend.example"  # of the one foreign site that is allowed
 MAX_PAYLOAD = 100_000
 MAX_NAMESPACES = 10
+HASTE = (2.0, 0.4)  # the seconds of PATIENCE and WORD of a hasty process, see relay.py
 UNKNOWN_SID = '{"code":1,"message":"Session ID unknown"}'
 
 
 class Arena:
-    """One server process; `server` is that of `server_command`. Use as a context manager."""
+    """One server process; `server` is that of `server_command`. Use as a context manager.
 
-    def __init__(self, folder: Path, server: str, redis_url: str | None = None) -> None:
+    A hasty one soon gives up waiting for another process, see HASTE.
+    """
+
+    def __init__(self, folder: Path, server: str, redis_url: str | None = None, hasty: bool = False) -> None:
         self.server, self.port = server, free_port()
         env = {} if redis_url is None else {"REDIS_URL": redis_url}
+        env |= {"HASTY": "1"} if hasty else {}
         command = server_command(server, self.port, "channels_socketio.tests.arena:application")
         self.process = Process(command, folder / f"arena-{self.port}.log", env)
 
