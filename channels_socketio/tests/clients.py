@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels_socketio.protocol.engine_packets import Encoded
 from channels_socketio.protocol.framing import Framing
@@ -111,7 +111,10 @@ async def by_polling(raw: Raw) -> Way:
 async def by_upgrade(raw: Raw) -> Way:
     """Open a polling session and upgrade it at once."""
     answer = await raw.ask("GET")
-    socket = await upgraded(raw, json.loads(answer.text[1:])["sid"])
+    try:
+        socket = await upgraded(raw, json.loads(answer.text[1:])["sid"])
+    except (ConnectionClosed, InvalidStatus):
+        raise Ended from None
     return WebSocketWay(socket, [answer.text])
 
 

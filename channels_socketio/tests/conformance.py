@@ -26,9 +26,9 @@ from channels_socketio.tests.processes import server_command  # noqa: E402
 
 OPTIONS: dict[str, Any] = {
     "PING_INTERVAL": 0.3,
-    "PING_TIMEOUT": 0.2,
+    "PING_TIMEOUT": 0.7,
     "MAX_PAYLOAD": 1_000_000,
-    "CONNECT_TIMEOUT": 1.0,
+    "CONNECT_TIMEOUT": 1.5,
     "LEGACY_CLIENTS": True,
 }
 

@@ -134,7 +134,7 @@ class Script:
         (frames,) = self.connections()
         return frames
 
-    def hears(self, *frames: Any) -> None:
+    def expect(self, *frames: Any) -> None:
         """Wait until as many frames have come, and check that they are these."""
         wait_until(lambda: len(self.heard()) >= len(frames), f"{len(frames)} frames had come")
         assert self.heard() == list(frames)

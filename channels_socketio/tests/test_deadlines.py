@@ -198,7 +198,7 @@ def test_on_uvloop_a_deadline_in_the_past_is_handled_and_others_may_follow() -> 
     """There a timer for the past is a handle that does not know its time."""
     uvloop = pytest.importorskip("uvloop")
 
-    async def wait() -> None:
+    async def wait() -> tuple[float | None, float | None]:
         loop = asyncio.get_running_loop()
         late, later = Impatient(loop.time() - 1), Impatient(loop.time() + 0.01)
         deadlines = Deadlines(loop)
@@ -207,9 +207,10 @@ def test_on_uvloop_a_deadline_in_the_past_is_handled_and_others_may_follow() -> 
         async with asyncio.timeout(5):
             await late.called.wait()
             await later.called.wait()
+        return late.deadline, later.deadline
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(wait())
+        assert runner.run(wait()) == (None, None)
 
 
 TIMES = st.integers(0, 20)

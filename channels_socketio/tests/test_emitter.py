@@ -165,7 +165,7 @@ async def test_a_broadcast_call_returns_each_answer_and_none_for_silence(connect
     class Poll(SocketIOConsumer):
         @on("ask")
         async def ask(self) -> None:
-            self.answers = await self.call_all("question", 42, timeout=0.2)
+            self.answers = await self.call_all("question", 42, timeout=1.0)
             await self.emit("answers", self.answers)
 
     application = serve(Poll)

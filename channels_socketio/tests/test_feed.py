@@ -290,7 +290,8 @@ async def test_what_nobody_told_is_found_by_looking(ledger: Ledger) -> None:
     process = Process(ledger, interval=0.01)
     await process.feed.reach(ledger.end())
     ledger.append("three")
-    await eventually(lambda: process.listener.events == [["entry", "three", "3.0./"]], "the entry was found")
+    await eventually(lambda: process.listener.events, "the entry was found")
+    assert process.listener.events == [["entry", "three", "3.0./"]]
     process.feeds.leave(process.feed)
 
 

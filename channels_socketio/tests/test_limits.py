@@ -93,7 +93,7 @@ async def test_what_is_refused_costs_nothing(limiter: Limiter) -> None:
 
 
 async def test_after_the_wait_there_is_a_token(store: Store | None) -> None:
-    limiter = Limiter(uuid4().hex, Rate(20, 1), store)
+    limiter = Limiter(uuid4().hex, Rate(2, 1), store)
     assert await limiter.take("ada") is None
     waits = 0
     while (wait := await limiter.take("ada")) is not None:
@@ -105,7 +105,7 @@ async def test_after_the_wait_there_is_a_token(store: Store | None) -> None:
 async def test_in_any_time_no_more_than_its_rate_and_a_burst(store: Store | None) -> None:
     limiter = Limiter(uuid4().hex, Rate(200, 10), store)
     started, taken = time.monotonic(), 0
-    while (passed := time.monotonic() - started) < 0.5:
+    while (passed := time.monotonic() - started) < 0.5 or (taken <= 20 and passed < 10):
         before = time.monotonic()
         taken += await limiter.take("ada") is None
         await asyncio.sleep(0)

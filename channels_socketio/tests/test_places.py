@@ -8,7 +8,7 @@ import pytest
 
 from channels_socketio import places as module
 from channels_socketio.places import Full, Place, Places
-from channels_socketio.shared import SharedStore
+from channels_socketio.shared import LEASE_MS, SharedStore
 from channels_socketio.tests.processes import Redis
 
 LIMITS = {"session a": 2, "address 1": 3}
@@ -133,6 +133,7 @@ async def test_a_process_that_lives_keeps_its_lease(two: list[Places], redis: Re
         while (left := await store._client().pttl(lease)) <= before:
             before = left
             await asyncio.sleep(0.01)
+    assert before < left <= LEASE_MS
     await store.close()
 
 

@@ -372,6 +372,9 @@ async def test_a_client_that_leaves_before_it_is_in_leaves_nothing_behind(connec
     await eventually(lambda: ledger.readings, "the log was asked")
     joining.cancel()
     await client.disconnect()
+    await eventually(lambda: not current_runtime().connections, "the connection was forgotten")
+    assert not current_runtime().sockets
+    assert not len(current_runtime().feeds)
 
 
 async def test_leaving_and_coming_again_on_one_link_recovers(connect: Connect) -> None:

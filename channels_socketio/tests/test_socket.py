@@ -343,7 +343,8 @@ async def test_a_question_fails_when_the_socket_ends(connect: Connect, ending: s
     await client.emit("ask", 60)
     await client.receive_packet()
     await (client.disconnect() if ending is None else client.send_to(ending))
-    await eventually(lambda: failures == ["SocketEnded"], "the question has failed")
+    await eventually(lambda: failures, "the question has failed")
+    assert failures == ["SocketEnded"]
 
 
 async def test_a_client_that_leaves_during_a_question_is_no_error(

@@ -172,7 +172,8 @@ async def test_a_cancelled_application_closes_its_connection(asgi: Open) -> None
     server = await asgi()
     server.task.cancel()
     await asyncio.wait([server.task])
-    await eventually(lambda: server.ended == ["transport close"], "the hook was called")
+    await eventually(lambda: server.ended, "the hook was called")
+    assert server.ended == ["transport close"]
     server.task = asyncio.ensure_future(settle())
 
 

@@ -236,6 +236,7 @@ async def test_whoever_was_at_a_process_that_is_killed_is_gone_soon(pair: list[S
     pair[1].stop(signal.SIGKILL)
     try:
         await eventually(lambda: stays.presence["count"] == 1, "the dead were gone", 10)
+        assert len(stays.presence["names"]) == 1
     finally:
         await asyncio.to_thread(pair[1].start)
 

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -158,11 +158,21 @@ class TestRoster:
         await eventually(lambda: current_runtime().now() > turns, "time had passed")
         assert not calls
 
-    async def test_who_was_taken_for_dead_writes_everything_again(self, connect: Connect) -> None:
+    async def test_who_was_taken_for_dead_writes_everything_again(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lock = Lock()
+
+        def wait_and_write(*args: Any) -> bool:
+            with lock:
+                return write(*args)
+
+        monkeypatch.setattr(roster, "write", wait_and_write)
         await self.come(connect)
         await until_rows(len, "the connection was written")
-        await in_thread(remove)(current_runtime().process)
-        assert not await rows()
+        with lock:
+            await in_thread(remove)(current_runtime().process)
+            assert not await rows()
         await until_rows(len, "the connection was written again")
 
     async def test_a_database_that_is_stuck_holds_nobody_up(
