@@ -16,6 +16,29 @@ from channels_socketio.tests.wire import Dial, WireClient, open_client
 TEST_TOOLS = {"aiohttp", "hypothesis", "playwright", "requests", "socketio", "websocket"}  # see requirements-dev.txt
 
 
+# The modules that take longest. They come first, so that no worker is left alone with one of them in the end.
+LONGEST = [
+    "chat/tests/test_official_clients.py",
+    "bench/tests/test_scenarios.py",
+    "chat/tests/test_faults.py",
+    "chat/tests/test_page_history.py",
+    "chat/tests/test_page.py",
+    "chat/tests/test_authority.py",
+    "chat/tests/test_page_outbox.py",
+    "channels_socketio/tests/test_transports.py",
+    "chat/tests/test_databases.py",
+    "chat/tests/test_company.py",
+    "chat/tests/test_delivery.py",
+    "chat/tests/test_several_processes.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest modules first; the order within a module stays."""
+    places = {module: place for place, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(LONGEST)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,
