@@ -18,7 +18,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.utils import timezone
 
-from .endings import Ending
+from .endings import EXPIRED, Ending
 
 if TYPE_CHECKING:
     from django.contrib.sessions.base_session import AbstractBaseSession
@@ -28,9 +28,9 @@ UNKNOWN = ""  # is no primary key
 
 
 class Standing(NamedTuple):
-    """A live login session: its present key; `user` is a primary key as text, None for nobody.
+    """A login session: its present key; `user` is a primary key as text, None for nobody.
 
-    With an `ending` it is live and must not be, for a reason that the store knows.
+    With an `ending` it is over, or must be, for a reason that the store knows.
     """
 
     session_key: str
@@ -67,9 +67,10 @@ async def load_standing(store: Any, session_key: str) -> Standing | None:
 
 @database_sync_to_async
 def read_rows(model: Any, session_keys: Collection[str]) -> dict[str, Standing]:
-    """Return how those of the rows stand that are live, by key."""
-    live = model._default_manager.filter(session_key__in=session_keys, expire_date__gt=timezone.now())
-    return {key: Standing(key, expires) for key, expires in live.values_list("session_key", "expire_date")}
+    """Return how those of the rows stand that are there, by key."""
+    rows = model._default_manager.filter(session_key__in=session_keys).values_list("session_key", "expire_date")
+    now = timezone.now()
+    return {key: Standing(key, expires, ending=None if expires > now else EXPIRED) for key, expires in rows}
 
 
 def session_model() -> "type[AbstractBaseSession] | None":

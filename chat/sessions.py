@@ -35,7 +35,7 @@ from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
 from channels_socketio.authority import look_at_sessions
-from channels_socketio.endings import BANNED
+from channels_socketio.endings import BANNED, EXPIRED, Ending
 from channels_socketio.standing import MOST, Standing
 from chat.bans import ban_list
 from chat.database import in_kept_thread, in_thread
@@ -233,10 +233,12 @@ class SessionStore(DatabaseStore):
                 data = self._session_cache = merge(stored, self.read(self.row), data)
             if "visitor" not in data and "visitor" in stored:
                 data |= {"visitor": stored["visitor"], "name": stored["name"]}
-            if any(stored.get(key) != data.get(key) for key in (SESSION_KEY, HASH_SESSION_KEY)):
+            expires = self.get_expiry_date()
+            moved = any(stored.get(key) != data.get(key) for key in (SESSION_KEY, HASH_SESSION_KEY))
+            if moved or expires < row.expire_date:
                 look_at_sessions([row.session_key])
             row.session_data = self.encode(data)
-            row.expire_date = self.get_expiry_date()
+            row.expire_date = expires
             row.visitor_id, row.user_id = owners(data)
             row.save(update_fields=["session_data", "expire_date", "visitor", "user"])
         self.row = row
@@ -249,17 +251,24 @@ def merge(stored: dict[str, Any], before: dict[str, Any], data: dict[str, Any]) 
 
 
 def find_standings(numbers: Collection[int]) -> dict[int, Standing]:
-    """Return how those login sessions stand that are live, by primary key.
+    """Return how those login sessions stand that are there, by primary key.
 
     Who is banned by address is read as well, which is asked next, of each connection (`consumers.may_not_stay`).
     """
     ban_list.read()
-    rows = LoginSession.objects.live().filter(pk__in=numbers)
+    rows = LoginSession.objects.filter(pk__in=numbers)
     columns = rows.values_list("pk", "session_key", "expire_date", "user_id", "visitor__banned_until")
     return {
-        pk: Standing(key, expires, None if user is None else str(user), BANNED if lies_ahead(banned_until) else None)
+        pk: Standing(key, expires, None if user is None else str(user), ending_of(expires, banned_until))
         for pk, key, expires, user, banned_until in columns
     }
+
+
+def ending_of(expires: datetime, banned_until: datetime | None) -> Ending | None:
+    """Return why a login session whose row is there is over, or must be, None if it goes on."""
+    if not lies_ahead(expires):
+        return EXPIRED
+    return BANNED if lies_ahead(banned_until) else None
 
 
 def is_well_formed(key: str | None) -> bool:

@@ -304,7 +304,7 @@ async def test_news_are_not_kept_for_ever(connect: Connect, monkeypatch: pytest.
 
 SWEPT: list[tuple[str, str]] = [
     ("DELETE FROM django_session", "ended"),
-    ("UPDATE django_session SET expire_date = '2000-01-01 00:00:00'", "ended"),
+    ("UPDATE django_session SET expire_date = '2000-01-01 00:00:00'", "expired"),
     ("UPDATE auth_user SET is_active = false", "user inactive"),
     ("UPDATE auth_user SET password = 'other'", "password changed"),
     ("DELETE FROM auth_user", "user deleted"),

@@ -10,6 +10,7 @@ from django.contrib.sessions.backends.file import SessionStore as FileStore
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from channels_socketio.endings import EXPIRED
 from channels_socketio.standing import Standing, find_standings, session_model
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,13 +52,17 @@ async def test_live_sessions_stand_and_others_do_not(backend: str, settings: Any
     assert (standings[0].expires is not None) is (backend in ("db", "cached_db"))
 
 
-async def test_a_row_that_has_expired_does_not_stand(settings: Any) -> None:
+async def test_a_row_that_has_expired_says_so(settings: Any) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     session = await new_session(settings, colour="red")
-    assert (await find_standings([session]))[0] is not None
+    [standing] = await find_standings([session])
+    assert standing is not None
+    assert standing.ending is None
     past = timezone.now() - timedelta(seconds=1)
     await Session.objects.filter(session_key=session.session_key).aupdate(expire_date=past)
-    assert await find_standings([session]) == [None]
+    [standing] = await find_standings([session])
+    assert standing is not None
+    assert standing.ending == EXPIRED
 
 
 async def test_more_sessions_than_one_query_takes(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,9 +119,9 @@ def execute(sql: str) -> Callable[[str], None]:
 
 
 def expire_soon(key: str) -> None:
-    """Have the login session expire in a second."""
+    """Have the login session expire in three seconds."""
     session = SessionStore(key)
-    session.set_expiry(1)
+    session.set_expiry(3)
     session.save()
 
 
@@ -172,6 +172,7 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
     "ban": lambda key: moderation.ban([rows(key).get().visitor_id]),
     "expire-soon": expire_soon,
     "clear-expired": clear_expired,
+    "sql-expire": execute("UPDATE chat_loginsession SET expire_date = '2000-01-01 00:00:00' WHERE session_key = %s"),
     "sql-delete": execute("DELETE FROM chat_loginsession WHERE session_key = %s"),
     "sql-deactivate": execute(f"UPDATE auth_user SET is_active = false WHERE id = {USER}"),
     "sql-password": execute(f"UPDATE auth_user SET password = 'x' WHERE id = {USER}"),

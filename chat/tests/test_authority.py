@@ -1,10 +1,9 @@
 """The login session's authority over its sockets: two processes with Redis and PostgreSQL, and one with neither."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import pytest
 
 from channels_socketio.protocol.packets import PacketType
 from channels_socketio.tests.clients import WAYS, Client, PollingWay
-from channels_socketio.tests.processes import NODE_MODULES, Postgres, Redis, Site
+from channels_socketio.tests.processes import Postgres, Redis, Site
 from channels_socketio.tests.raw import Raw, read, read_to_end
-from channels_socketio.tests.stages import OfficialClient
+from chat.tests.authority import Crowd, Hosts, cookie_header, named
 
 APPLICATION = "chat.tests.authority_site:application"
 INTERVAL = 0.5  # of the sweep, where it is to find something
@@ -43,36 +42,12 @@ TOLD = [
 ]
 SWEPT = [
     ("sql-delete", False, "ended"),
+    ("sql-expire", False, "expired"),
     ("clear-expired", False, "ended"),
     ("sql-deactivate", True, "user inactive"),
     ("sql-password", True, "password changed"),
     ("sql-ban", False, "banned"),
 ]
-
-
-class Hosts:
-    """The processes of one chat; what is done, is done at the last."""
-
-    def __init__(self, sites: list[Site]) -> None:
-        self.sites = sites
-
-    async def do(self, what: str, key: str) -> Any:
-        """Have something happen to the login session of `key`."""
-        async with Raw(self.sites[-1].port, f"/do/{what}") as raw:
-            answer = await raw.ask("GET", key=key)
-        assert answer.status == 200, self.sites[-1].process.output()[-3000:]
-        return json.loads(answer.body)
-
-    async def sweep_every(self, seconds: float) -> None:
-        """Have the processes sweep so often, for those who are connected now."""
-        for site in self.sites:
-            async with Raw(site.port, "/do/sweep-every") as raw:
-                assert (await raw.ask("GET", key=seconds)).status == 200
-
-    async def visitor(self, logged_in: bool = False) -> str:
-        """Return the session key of somebody new."""
-        key = await asyncio.to_thread(self.sites[0].new_cookie)
-        return str((await self.do("log-in", key))[0]) if logged_in else key
 
 
 @pytest.fixture(scope="module", params=["two processes", "one process"])
@@ -94,68 +69,11 @@ def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             assert "Traceback" not in site.process.output()
 
 
-class Outcast(OfficialClient):
-    """Socket.IO's own client, which says what becomes of it."""
-
-    def __init__(self, port: int, cookie: str, transport: str) -> None:
-        super().__init__(port, transport)
-        self.command[1:] = [str(NODE_MODULES.parent / "outcast.cjs"), self.command[2], cookie, transport]
-
-    async def __aexit__(self, *details: object) -> None:
-        with suppress(ProcessLookupError):  # who is put out for good has nothing left to do
-            await super().__aexit__(*details)
-
-
-class Crowd:
-    """Clients of one login session and one address: one for each transport at each process, and official ones."""
-
-    def __init__(self, stack: AsyncExitStack, hosts: Hosts, address: str = "127.0.0.1") -> None:
-        self.stack, self.hosts, self.address = stack, hosts, address
-        self.clients: list[Client] = []
-        self.raws: list[Raw] = []
-        self.outcasts: list[Outcast] = []
-
-    async def raw(self, site: Site, key: str) -> Raw:
-        """Return a browser with the cookie."""
-        headers = [cookie_header(key), f"X-Forwarded-For: {self.address}"]
-        raw = await self.stack.enter_async_context(Raw(site.port, headers=headers))
-        self.raws.append(raw)
-        return raw
-
-    async def enter(self, key: str, official: bool = False) -> "Crowd":
-        """Connect all of them, and wait until they are there."""
-        for site in self.hosts.sites:
-            for way in WAYS.values():
-                client = await Client(await way(await self.raw(site, key))).open()
-                assert "sid" in (await client.join()).data
-                await named(client)
-                self.clients.append(client)
-        for transport in ("websocket", "polling") if official else ():
-            outcast = Outcast(self.hosts.sites[0].port, f"sessionid={key}", transport)
-            await self.stack.enter_async_context(outcast)
-            assert await outcast.next() == ["connect"]
-            assert (await outcast.next())[0] == "welcome"
-            self.outcasts.append(outcast)
-        return self
-
-
 @pytest.fixture
 async def stack() -> AsyncIterator[AsyncExitStack]:
     """What is closed after the test."""
     async with AsyncExitStack() as opened:
         yield opened
-
-
-def cookie_header(key: str) -> str:
-    """Return the header with a session cookie."""
-    return f"Cookie: sessionid={key}"
-
-
-async def named(client: Client) -> str:
-    """Return the name in the next `welcome`."""
-    while (event := await client.event())[0] != "welcome":
-        pass
-    return str(event[1]["name"])
 
 
 async def last_words(client: Client) -> Any:
@@ -264,11 +182,14 @@ async def test_a_login_session_that_expires_ends_its_sockets_at_that_moment(
     hosts: Hosts, stack: AsyncExitStack
 ) -> None:
     key = await hosts.visitor()
+    crowd = await Crowd(stack, hosts).enter(key)
+    await hosts.sweep_every(NEVER)
     before = time.monotonic()
     await hosts.do("expire-soon", key)
-    crowd = await Crowd(stack, hosts).enter(key)
+    late = await Crowd(stack, hosts).enter(key)
     await assert_ended(crowd, "expired")
-    assert 0.9 < time.monotonic() - before < 1 + SOON
+    await assert_ended(late, "expired")
+    assert 2.9 < time.monotonic() - before < 3 + SOON
 
 
 async def test_a_login_binds_the_sockets_of_other_tabs_to_the_user(hosts: Hosts, stack: AsyncExitStack) -> None:
