@@ -268,7 +268,6 @@ async def test_a_crowd_comes_and_goes_and_nobody_hears_of_it_more_than_once_a_se
 
     await asyncio.gather(*map(come, range(PEOPLE)))
     came = clock() - began
-    assert came < 2 * SPAN, "expected a machine that keeps up"
     await eventually(lambda: {each.presence.get("count") for each in stay} == {PEOPLE // 2}, "all knew who stayed", 30)
     settled = clock() - began
     heard = [(len(guest.client.passing), clock() - since) for guest, since in stay.items()]

@@ -162,6 +162,7 @@ async def test_what_waits_behind_a_refusal_holds_up_no_end(
         async with asyncio.timeout(10):
             await current_runtime().close(Reason.SERVER_SHUTTING_DOWN, 60)
     await eventually(lambda: counted("messages") >= before + 40, "all are refused", seconds=10)
+    assert counted("messages") < before + 50
 
 
 # New login sessions
