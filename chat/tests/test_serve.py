@@ -8,13 +8,16 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.files import locks
 from websockets.exceptions import ConnectionClosed
 
 from channels_socketio.tests.processes import ROOT, Process, Redis, free_port, wait_until
 from channels_socketio.tests.raw import SECONDS, Raw
 from channels_socketio.tests.wire import Dial, WireClient
+from chat.management.commands import serve
 
 PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
 
@@ -44,6 +47,24 @@ def test_what_is_not_fit_for_production_is_refused_with_what_to_set(
     assert done.returncode != 0
     assert line in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_static_files_are_collected_by_one_server_at_a_time(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STATIC_ROOT = tmp_path / "static"
+    free: list[bool] = []
+
+    def collect(*command: Any, **options: Any) -> None:
+        folder = os.open(settings.STATIC_ROOT, os.O_RDONLY)
+        free.append(locks.lock(folder, locks.LOCK_EX | locks.LOCK_NB))
+        os.close(folder)
+
+    monkeypatch.setattr(serve, "call_command", collect)
+    for _ in range(2):
+        serve.collect_static()
+    collect()
+    assert free == [False, False, True]
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,12 @@
 """The production server: `manage.py serve [--bind HOST:PORT] [--workers N]`."""
 
 import argparse
+import os
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.files import locks
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -27,6 +30,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def collect_static() -> None:
+    """Collect the static files; servers that start at once take turns, for they write the same ones."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+    folder = os.open(settings.STATIC_ROOT, os.O_RDONLY)
+    try:
+        locks.lock(folder, locks.LOCK_EX)
+        call_command("collectstatic", interactive=False, verbosity=0)
+    finally:
+        os.close(folder)  # and with it the lock
+
+
 class Command(BaseCommand):
     """Serves the site with uvicorn; manage.py turns DEBUG off for it unless the environment says otherwise."""
 
@@ -44,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError("DEBUG: expected off for serve, got on. Unset it or say DEBUG=off.")
         if workers > 1 and not settings.REDIS_URLS:
             raise CommandError("REDIS_URL: expected an address, for workers reach each other by Redis; got nothing.")
-        call_command("collectstatic", interactive=False, verbosity=0)
+        collect_static()
         files = raise_file_limit()
         self.tell(bind, workers, files)
         module, _, name = settings.ASGI_APPLICATION.rpartition(".")
