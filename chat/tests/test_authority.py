@@ -1,6 +1,11 @@
-"""The login session's authority over its sockets: two processes with Redis and PostgreSQL, and one with neither."""
+"""The login session's authority over its sockets: two processes with Redis and PostgreSQL, and one with neither.
+
+An end that is told of takes milliseconds; the time that it may take here is that of a busy machine. With `SOON=1` in
+the environment it is the second that is promised.
+"""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -18,7 +23,7 @@ from chat.tests.authority import Crowd, Hosts, cookie_header, named
 APPLICATION = "chat.tests.authority_site:application"
 INTERVAL = 0.5  # of the sweep, where it is to find something
 NEVER = 3600.0
-SOON = 5.0  # seconds in which an end that is told of reaches all sockets, on a busy machine
+SOON = float(os.environ.get("SOON", "5"))  # seconds in which an end that is told of reaches all sockets
 NO_COOKIE = '{"code":4,"message":"No cookie transmitted."}'
 GONE = '{"code":4,"message":"Session unknown or expired."}'
 REFUSALS = {"banned": (403, '{"code":4,"message":"Banned."}')}
