@@ -15,7 +15,7 @@ from django.db.models.signals import post_delete
 from django.http import HttpRequest
 from django.utils import timezone
 
-from channels_socketio import guard, watch
+from channels_socketio import guard, runtime, watch
 from channels_socketio.audience import session_hash
 from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.authority import end_sessions, end_user, look_at_all, look_at_sessions
@@ -193,6 +193,22 @@ async def test_who_leaves_is_not_registered_any_more(connect: Connect, session: 
     await client.disconnect()
     await eventually(lambda: is_empty(house), "nothing was registered")
     assert house.guard.next_deadline() is None
+
+
+async def test_engine_ids_that_ended_with_their_login_session_are_known_for_a_while_only(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "ENDED_SECONDS", 0.1)
+    house = House()
+    key = await new_session()
+    client, other = await come(connect, house, key), await come(connect, house, await new_session())
+    [sid, _] = current_runtime().connections
+    await sync_to_async(SessionStore(key).flush)()
+    assert (await close_of(client))["reason"] == "session ended"
+    assert current_runtime().ended == {sid: house.server}
+    await eventually(lambda: not current_runtime().ended, "it was forgotten")
+    await other.disconnect()
+    assert not current_runtime().ended
 
 
 async def test_a_client_that_does_not_keep_up_ends_too(connect: Connect) -> None:

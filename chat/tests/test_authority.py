@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from channels_socketio.protocol.packets import PacketType
 from channels_socketio.tests.clients import WAYS, Client, PollingWay
@@ -165,6 +166,9 @@ async def check_end(
         if isinstance(client.way, PollingWay):
             assert (await raw.poll(client.handshake["sid"])).pair == REFUSALS.get(reason, (403, GONE))
             assert (await raw.post(client.handshake["sid"], "3")).pair == REFUSALS.get(reason, (403, GONE))
+            with pytest.raises(InvalidStatus) as refusal:
+                await raw.websocket(sid=client.handshake["sid"])
+            assert refusal.value.response.status_code == 403
     await assert_untouched(bystanders)
 
 
