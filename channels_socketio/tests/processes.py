@@ -21,6 +21,19 @@ from typing import IO
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# Runs the code in each line, a JSON text, and answers each with a line: what went wrong, or nothing.
+SHELL = """
+import json, sys, traceback
+import django
+django.setup()
+for line in sys.stdin:
+    try:
+        exec(json.loads(line), {})
+    except Exception:
+        print(json.dumps(traceback.format_exc()), flush=True)
+    else:
+        print('""', flush=True)
+"""
 READY = "database system is ready to accept connections"  # PostgreSQL's log
 NODE_MODULES = Path(__file__).parent / "node" / "node_modules"
 
@@ -258,6 +271,7 @@ class Site:
         command = server_command(server or servers("serve")[0], self.port, application)
         self.process = Process(command, folder / "site.log", self.env)
         self._migrated = False
+        self._shell: subprocess.Popen[bytes] | None = None
 
     def manage(self, *arguments: str) -> str:
         """Run a management command against the site's database and return what it printed."""
@@ -266,6 +280,18 @@ class Site:
         if done.returncode:
             pytest.fail(f"{' '.join(arguments)} failed: {done.stderr}")
         return done.stdout
+
+    def run(self, code: str) -> None:
+        """Run code that prints nothing against the site's database, in a process that is kept for more."""
+        if self._shell is None:
+            pipe, env = subprocess.PIPE, os.environ | self.env
+            self._shell = subprocess.Popen([sys.executable, "-c", SHELL], cwd=ROOT, env=env, stdin=pipe, stdout=pipe)
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(json.dumps(code).encode() + b"\n")
+        self._shell.stdin.flush()
+        if problem := json.loads(self._shell.stdout.readline()):
+            pytest.fail(problem)
 
     def start(self) -> "Site":
         """See to it that the database has its tables, start the server and wait until it answers."""
@@ -283,6 +309,9 @@ class Site:
     def kill(self) -> None:
         """End the server at once, where the end does not matter."""
         self.process.kill()
+        if self._shell is not None:
+            self._shell.kill()
+            self._shell.communicate()
 
     def new_cookie(self) -> str:
         """Visit the page as a new visitor and return the session key."""

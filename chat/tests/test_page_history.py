@@ -48,9 +48,7 @@ def brief(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 def store(site: Site, room: str, first: int, last: int) -> None:
     """Store messages whose texts are their numbers."""
-    site.manage(
-        "shell",
-        "-c",
+    site.run(
         "from chat.services import Draft, commit\n"
         f"commit([Draft({room!r}, '77', f'<i>{{number}}</i>') for number in range({first}, {last} + 1)])",
     )
@@ -59,7 +57,7 @@ def store(site: Site, room: str, first: int, last: int) -> None:
 def delete(site: Site, room: str, *numbers: int) -> None:
     """Take messages back."""
     code = f"from chat.services import delete_message\nfor number in {numbers}: delete_message({room!r}, number)"
-    site.manage("shell", "-c", code)
+    site.run(code)
 
 
 def expect_numbers(visitor: Visitor, *numbers: int) -> None:
@@ -233,7 +231,7 @@ def test_a_server_that_counts_anew(own_site: Site, come: Come, room: str) -> Non
     own_site.stop()
     anna.is_offline()
     code = "from chat.models import Message, Room\nMessage.objects.all().delete()\nRoom.objects.all().delete()"
-    own_site.manage("shell", "-c", code)
+    own_site.run(code)
     store(own_site, room, 1, 2)
     own_site.start()
     anna.is_connected()

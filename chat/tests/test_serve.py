@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -14,7 +15,7 @@ import pytest
 from django.core.files import locks
 from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.processes import ROOT, Process, Redis, free_port, wait_until
+from channels_socketio.tests.processes import ROOT, Process, Redis, empty_database, free_port, wait_until
 from channels_socketio.tests.raw import SECONDS, Raw
 from channels_socketio.tests.wire import Dial, WireClient
 from chat.management.commands import serve
@@ -92,8 +93,7 @@ def serving(folder: Path, *arguments: str, **env: str) -> Iterator[tuple[str, Pr
     port = free_port()
     database = {"DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}"}
     clean = {"DEBUG": "", "PYTHONUNBUFFERED": "1"} | PRODUCTION | database | env
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env=os.environ | clean, check=True)
+    shutil.copy(empty_database(), folder / "db.sqlite3")
     command = [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{port}", *arguments]
     process = Process(command, folder / "serve.log", clean)
     process.start()
