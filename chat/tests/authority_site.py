@@ -191,11 +191,13 @@ current_login_keys: dict[str, Any] = {}
 current_users: dict[str, Any] = {}
 
 
-def sweep_every(seconds: float) -> None:
-    """Sweep so often, until somebody else connects."""
+async def sweep_every(seconds: float) -> None:
+    """Sweep now, and then so often, until somebody else connects."""
     runtime = current_runtime()
-    runtime.guard._interval, runtime.guard._next_sweep = seconds, runtime.now() + seconds
-    runtime.deadlines.watch(runtime.guard)
+    guard = runtime.guard
+    guard._interval, guard._next_sweep = seconds, runtime.now() + seconds
+    runtime.deadlines.watch(guard)
+    await guard._doubt(guard.registry.logins.values())
 
 
 async def do(scope: Any, receive: Any, send: Any) -> None:
@@ -206,7 +208,7 @@ async def do(scope: Any, receive: Any, send: Any) -> None:
     what, key = scope["path"].rpartition("/")[2], parse_qs(scope["query_string"].decode())["key"][0]
     result = None
     if what == "sweep-every":
-        sweep_every(float(key))
+        await sweep_every(float(key))
     else:
         result = await in_thread(ACTIONS[what])(key)
     await respond(send, 200, json.dumps(result, default=str).encode(), "application/json")
