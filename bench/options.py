@@ -56,7 +56,7 @@ def parse_arguments(
     add("--connects", type=positive, default=1000, help="connect: clients")
     add("--idle", type=positive, default=10_000, help="idle: clients")
     add("--polling", type=positive, default=1000, help="polling: clients")
-    add("--heartbeat", type=positive, default=15, help="seconds between the pings of each server")
+    add("--heartbeat", type=positive, default=25, help="seconds between the pings of each server")
     add("--output", type=Path, help="the folder to write to, whatever is run")
     add("--no-plots", dest="plots", action="store_false", help="draw nothing: does without matplotlib")
     add("--again", action="store_true", help="measure nothing: write text and plots from results.json")

@@ -236,8 +236,10 @@ class Connection:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` is due, as a loop time."""
-        deadlines = (self.engine.next_deadline(), self.protocol.next_deadline())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        engine, protocol = self.engine.next_deadline(), self.protocol.next_deadline()
+        if engine is None or protocol is None:
+            return protocol if engine is None else engine
+        return min(engine, protocol)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`; part of Deadlines' contract."""

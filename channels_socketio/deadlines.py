@@ -77,4 +77,5 @@ class Deadlines:
                 continue  # a nearer deadline was entered after this one
             watched.watched_until = math.inf
             watched.handle_timeout(now)
-            self.watch(watched)
+            if watched.watched_until == math.inf:  # not entered again meanwhile
+                self.watch(watched)

@@ -18,11 +18,11 @@ import heapq
 import itertools
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import SESSION_KEY
-from django.utils import timezone
 
 from .audience import login_key, session_hash, session_of, user_of
 from .endings import ENDED, EXPIRED, PASSWORD_CHANGED, USER_DELETED, USER_INACTIVE, Ending
@@ -178,7 +178,7 @@ class Guard:
     def _expect(self, login: Login, expires: Any) -> None:
         """Note when a login session expires, a datetime, None for unknown."""
         if expires is not None:
-            login.expires = self._runtime.now() + (expires - timezone.now()).total_seconds()
+            login.expires = self._runtime.now() + expires.timestamp() - time.time()
             self._look_later(login, login.expires)
 
     def _look_later(self, login: Login, when: float) -> None:

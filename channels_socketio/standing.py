@@ -109,10 +109,12 @@ def may_log_in(session: Any, user: Any) -> bool:
 
 def agrees_with_password(session: Any, user: Any) -> bool:
     """Return whether a loaded session was made with the password that its user has now."""
+    if user is None:
+        return True
     from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
     from django.utils.crypto import constant_time_compare
 
-    if user is None or session.get(SESSION_KEY) is None or not hasattr(user, "get_session_auth_hash"):
+    if session.get(SESSION_KEY) is None or not hasattr(user, "get_session_auth_hash"):
         return True  # whoever found out about this user did so by other means
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     return any(constant_time_compare(session.get(HASH_SESSION_KEY, ""), each) for each in hashes)

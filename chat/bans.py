@@ -60,9 +60,14 @@ class BanList:
         """Have the bans read at the next `refresh`."""
         self._stale_at = 0.0
 
+    @property
+    def empty(self) -> bool:
+        """Whether no ban was read."""
+        return not self._until
+
     def covers(self, address: str | None) -> bool:
         """Return whether a ban that was read covers the address; that costs a look for each length of prefix."""
-        if not self._until or (found := parse(address)) is None:
+        if self.empty or (found := parse(address)) is None:
             return False
         networks = (ip_network((found, length), strict=False) for length in self._prefixes[found.version])
         return any(lies_ahead(self._until.get(network)) for network in networks)

@@ -137,8 +137,10 @@ class SocketIOProtocol:
         """Return when `handle_timeout` is due, if ever."""
         if self._failed:
             return None
-        deadlines = [self._connect_deadline, None if self._reassembly is None else self._reassembly.deadline]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        if self._reassembly is None:
+            return self._connect_deadline
+        deadlines = (self._connect_deadline, self._reassembly.deadline)
+        return min(deadline for deadline in deadlines if deadline is not None)
 
     def handle_timeout(self, now: float) -> None:
         """Fail when no namespace was joined in time or attachments stay away; early calls do nothing."""
