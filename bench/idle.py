@@ -1,10 +1,10 @@
 """What do clients cost that say nothing, by WebSocket or by long-polling? Memory, and processor time for heartbeats.
 
-The window is one heartbeat interval long, in which each client answers one ping: by polling that is the end of
-a poll, a POST and a new poll. It goes on for up to another interval where the timers of a server are late. After
-it, a few messages prove that everybody is still there. Memory is what the server process holds more at the end of
-the window than before the crowd came, when some other clients had come and gone; what the kernel keeps for a
-connection is not in it.
+The window is one heartbeat interval long, in which each client answers one ping: by polling that is the end of a
+poll, a POST and a new poll. It begins a third of an interval after the last has come. It goes on for up to another
+interval where the timers of a server are late. After it, a few messages prove that everybody is still there. Memory
+is what the server process holds more at the end of the window than before the crowd came, when some other clients
+had come and gone; what the kernel keeps for a connection is not in it.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ async def measure_idle(server: Server, kind: Kind[Guest], clients: int) -> list[
     people: Sequence[Guest] = await gather(server, kind, cookies[:clients])
     try:
         await meter.quiet(server)
+        await asyncio.sleep(server.heartbeat / 3)  # what is done for those who came, late and little by little
         begun, begun_heartbeats = meter.read(server), count(people)
         await let_beat(server.heartbeat, people, LEAST_HEARTBEATS * clients)
         used, heartbeats = meter.read(server) - begun, count(people) - begun_heartbeats

@@ -47,7 +47,7 @@ def parse_arguments(
     )
     add("--clients", type=positive, nargs="+", default=[100, 1000, 10_000], help="fanout: in the room, with the sender")
     add("--in-flight", type=positive, nargs="+", default=[1, 4, 16], help="fanout: messages")
-    add("--seconds", type=float, default=1.5, help="fanout, rooms, latency, stored, flood: of each run")
+    add("--seconds", type=float, default=1.5, help="fanout, rooms, stored, flood: of each run; latency: a quarter")
     add("--rooms", type=positive, default=100, help="rooms: how many")
     add("--members", type=positive, default=10, help="rooms: clients in each")
     add("--senders", type=positive, default=100, help="stored: clients, all of whom send")

@@ -1,8 +1,9 @@
 """The live connections of this process, written into the database for the admin: a second late, in nobody's way.
 
-One task for each process, which lives while there are connections. Once a second it writes what has changed, in
-one transaction of a thread of its own: connecting costs no query, and a database that is stuck holds up nothing but
-the list. What waits meanwhile is which connections are to be written, not what they were (`channels_socketio.roll`).
+One task for each process, which lives while there are connections. Once a second it writes what has changed, in a
+thread of its own: connecting costs no query, and a database that is stuck holds up nothing but the list. Many changes
+are many short transactions with rests between: SQLite lets only one at a time write, and messages wait for it.
+What waits meanwhile is which connections are to be written, not what they were (`channels_socketio.roll`).
 
 Each transaction begins with the process's heartbeat, which vouches for its rows. When it finds that other processes
 took this one for dead, it writes everything anew. Everybody removes those whose heartbeat is too old, with their rows.
@@ -35,7 +36,8 @@ INTERVAL = 1.0
 ROOMS_LENGTH = 500
 AGENT_LENGTH = 200
 ADDRESS_LENGTH = 50
-AT_ONCE = 500  # rows in one statement
+AT_ONCE = 50  # rows in one transaction
+REST = 0.02  # seconds between two
 
 # Plain SQL for the same reason as in `services`: whoever connects pays for it.
 WRITE = (
@@ -88,18 +90,29 @@ class Roster:
             return
         if beats:
             self._beats_at = now + settings.CHAT_HEARTBEAT
+        for first in range(0, max(len(present), len(gone), 1), AT_ONCE):
+            if first:
+                await asyncio.sleep(REST)
+            part = slice(first, first + AT_ONCE)
+            if not await self._write(present[part], gone[part], beats and first == 0):
+                break  # everything is written anew
+
+    async def _write(self, present: Sequence[str], gone: Sequence[str], sweeps: bool) -> bool:
+        """Write some connections; return whether the rows of all others are still what they were."""
         process, connections = self._runtime.process, self._runtime.connections
         rows = [row_of(process, connections[sid]) for sid in present if sid in connections]
         try:
-            known = await thread.run(write, process, rows, [id_of(sid) for sid in gone], beats)
+            known = await thread.run(write, process, rows, [id_of(sid) for sid in gone], sweeps)
         except Exception as error:
             # Whatever it was, it is written again, everything: what of this was stored cannot be known.
             self._fail(error)
-            return
+            return False
         self._failing = False
-        if self._registered and not known:
+        lost = self._registered and not known
+        if lost:
             self._runtime.roll.forget()
         self._registered = True
+        return not lost
 
     async def _remove(self) -> None:
         """Take this process out of the database; a failure is left to the others, who find it dead."""
@@ -133,8 +146,7 @@ def write(process: str, rows: Sequence[Row], gone: Sequence[str], sweeps: bool) 
         known = ServerProcess.objects.filter(pk=process).update(heartbeat=Now()) > 0
         if not known:
             ServerProcess.objects.create(pk=process, name=f"{socket.gethostname()[:80]}:{os.getpid()}")
-        for first in range(0, len(gone), AT_ONCE):
-            LiveConnection.objects.filter(pk__in=gone[first : first + AT_ONCE]).delete()
+        LiveConnection.objects.filter(pk__in=gone).delete()
         if rows:
             with connection.cursor() as cursor:
                 cursor.executemany(WRITE, [(*row[:-1], adapted(row[-1])) for row in rows])

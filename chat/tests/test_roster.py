@@ -175,6 +175,30 @@ class TestRoster:
             assert not await rows()
         await until_rows(len, "the connection was written again")
 
+    async def test_many_changes_are_several_transactions(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(roster, "AT_ONCE", 2)
+        sizes: list[tuple[int, int]] = []
+
+        def note_and_write(process: str, rows: Any, gone: Any, sweeps: bool) -> bool:
+            sizes.append((len(rows), len(gone)))
+            return write(process, rows, gone, sweeps)
+
+        first = await self.come(connect)
+        await until_rows(len, "the connection was written")
+        monkeypatch.setattr(roster, "write", note_and_write)
+        monkeypatch.setattr(roster, "INTERVAL", 0.5)
+        await first.disconnect()
+        clients = [await self.come(connect) for _ in range(5)]
+        await until_rows(lambda found: len(found) == 5, "all were written")
+        for client in clients[1:]:
+            await client.disconnect()
+        await until_rows(lambda found: len(found) == 1, "those who left were deleted")
+        assert sum(rows for rows, _ in sizes) == 5
+        assert sum(gone for _, gone in sizes) == 5
+        assert max(map(max, sizes)) == 2
+
     async def test_a_database_that_is_stuck_holds_nobody_up(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
