@@ -70,7 +70,7 @@ async def test_call_returns_the_ack_and_keeps_what_came_before(connect: Connect,
 
 
 async def test_pings_are_answered_while_receiving(connect: Connect) -> None:
-    client = await connect(serve(Parrot, PING_INTERVAL=0.01, PING_TIMEOUT=5), "/")
+    client = await connect(serve(Parrot, PING_INTERVAL=0.01, PING_TIMEOUT=5, LIMITS=False), "/")
     for _ in range(3):
         assert await client.receive_from() == "2"
         await client.send_to("3")
