@@ -45,18 +45,24 @@ def chat(stream: Stream, number: int, padding: int = 0, author: int = 0) -> byte
     return frame(b'42["new chat",{"msg":"7: %s","room":"%s"},"%d.0./"]' % (text, b"x" * padding, number))
 
 
+def enter(client: Client) -> Wire:
+    """Let a client into the room; return its transport."""
+    wire = Wire()
+    client.connection_made(wire)
+    client.data_received(UPGRADED + frame(b"0{}") + frame(b'40{"sid":"x"}') + frame(b'42["welcome",{}]'))
+    assert client.joined.done()
+    wire.written.clear()
+    return wire
+
+
 @pytest.fixture
 def new_client() -> NewClient:
     """Make clients that follow `stream` and are in the room."""
 
     def make(stream: Stream, kind: type[Client] = Client) -> tuple[Any, Wire]:
-        client, wire = kind(1, "key"), Wire()
+        client = kind(1, "key")
         client.follow(stream)
-        client.connection_made(wire)
-        client.data_received(UPGRADED + frame(b"0{}") + frame(b'40{"sid":"x"}') + frame(b'42["welcome",{}]'))
-        assert client.joined.done()
-        wire.written.clear()
-        return client, wire
+        return client, enter(client)
 
     return make
 

@@ -7,16 +7,13 @@ import pytest
 from bench import flood
 from bench.flood import Flood, Flooder
 from bench.stream import WrongAnswerError
-from bench.tests.test_client import UPGRADED, Wire, chat, frame
+from bench.tests.test_client import Wire, chat, enter, frame
 
 
 def flooder() -> tuple[Flooder, Wire]:
     """Return a socket that is in the room."""
-    client, wire = Flooder(1, "key"), Wire()
-    client.connection_made(wire)
-    client.data_received(UPGRADED + frame(b"0{}") + frame(b'40{"sid":"x"}'))
-    wire.written.clear()
-    return client, wire
+    client = Flooder(1, "key")
+    return client, enter(client)
 
 
 async def test_each_answer_brings_the_next_message_whatever_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,16 +8,13 @@ from bench import stored
 from bench.crowd import follow
 from bench.stored import Speaker
 from bench.stream import WrongAnswerError
-from bench.tests.test_client import UPGRADED, Wire, chat, frame
+from bench.tests.test_client import Wire, chat, enter, frame
 
 
 def speaker() -> tuple[Speaker, Wire]:
     """Return a speaker who is in the room."""
-    client, wire = Speaker(1, "key"), Wire()
-    client.connection_made(wire)
-    client.data_received(UPGRADED + frame(b"0{}") + frame(b'40{"sid":"x"}'))
-    wire.written.clear()
-    return client, wire
+    client = Speaker(1, "key")
+    return client, enter(client)
 
 
 async def test_the_next_message_goes_out_with_the_ack_of_one_and_not_with_its_broadcast(
