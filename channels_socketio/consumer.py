@@ -200,8 +200,9 @@ class SocketIOConsumer:
         """
 
     async def gap(self, first: int, last: int) -> None:
-        """Tell a recovered socket, after `welcome`, that the log's entries `first` to `last` are not sent to it.
+        """Tell a socket, after `welcome`, that the log's entries `first` to `last` are not sent to it.
 
+        A recovered socket missed too many, or they are too long to be sent at once (`REPLAY_BYTES`), also to a new one.
         With `self.offset` as the last argument a client that recovers once more is not told of them again.
         """
 

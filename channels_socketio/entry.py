@@ -1,8 +1,10 @@
 """How a socket enters a namespace with a log: what it lacks, then live, as one ordered stream.
 
 Authorised first, then replayed. A new socket is shown the newest entries; one that was here before gets what it
-missed. While the consumer greets it the log may go on: what came is added at the moment of entering, after which
-nothing gives way until the socket is in the hub's room.
+missed. Either is bounded: of long entries only the newest are sent, and the consumer tells of the gap before them.
+While the consumer greets the socket the log may go on: what came is added at the moment of entering, after which
+nothing gives way until the socket is in the hub's room. If so much came that it is no longer in memory, what the
+socket lacks is found anew.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from .feed import Feed
 from .log import Log, Position
 from .protocol.parcel import Parcel
-from .tail import START
+from .tail import START, Shown
 
 if TYPE_CHECKING:
     from .recovery import Claim
@@ -36,7 +38,7 @@ class Lack(NamedTuple):
     at: Position
     head: int
     parcels: list[Parcel]
-    missed: tuple[int, int] | None = None  # first and last of entries too many to be sent
+    missed: tuple[int, int] | None = None  # first and last of entries too many, or too long, to be sent
 
 
 async def since(feed: Feed, at: Position, limit: int) -> Lack | None:
@@ -52,13 +54,21 @@ async def since(feed: Feed, at: Position, limit: int) -> Lack | None:
         return None
     if position.seq - at.seq > limit:
         return Lack(at._replace(seq=position.seq), position.seq, [], (at.seq + 1, position.seq))
-    return Lack(at, position.seq, [])
+    if feed.tail.holds(at):
+        return Lack(at, position.seq, [])
+    shown = await feed.missed(at, limit)
+    return None if shown is None else lack_of(shown)
+
+
+def lack_of(shown: Shown) -> Lack:
+    """Return what a socket lacks that is sent `shown` first."""
+    return Lack(shown.position, shown.position.seq, list(shown.parcels), shown.missed)
 
 
 async def newest(feed: Feed) -> tuple[Lack, Position]:
     """Return what a new socket lacks, and where it is before it has got that."""
-    before, position, parcels = feed.shown() or await feed.newest()
-    return Lack(position, position.seq, list(parcels)), before
+    shown = feed.shown() or await feed.newest()
+    return lack_of(shown), shown.before
 
 
 async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Parcel]:
@@ -71,8 +81,19 @@ async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Par
     waits = claim is not None or feed.shown() is None
     lack = await (in_time(beginning) if waits else beginning)  # a timer costs more than all the rest
     await socket.greet(lack.head, lack.missed)
-    rest = feed.tail.after(lack.at)
-    return lack.parcels + (await in_time(feed.rest(lack.at)) if rest is None else rest)
+    while (rest := feed.tail.after(lack.at)) is None:
+        lack = await in_time(go_on(socket, feed))
+        if lack.missed is not None:
+            await socket.skip(*lack.missed)
+    return lack.parcels + rest
+
+
+async def go_on(socket: "Socket", feed: Feed) -> Lack:
+    """Return what a socket lacks that was greeted, and has got nothing of the log yet."""
+    lack = await since(feed, socket.began, socket.connection.server.options.recovery_limit)
+    if lack is None:
+        raise LookupError(f"expected the log to go on after {tuple(socket.began)} with fewer deletions")
+    return lack
 
 
 async def begin_or_recover(socket: "Socket", feed: Feed, claim: "Claim | None") -> Lack:

@@ -24,7 +24,7 @@ from .tail import START, News, Shown, Tail, farther, is_covered, pack_items
 logger = logging.getLogger(__name__)
 
 NEWS = "log"  # the kind of the backplane's news
-PAGE = 500  # entries, and deletions, that are read from a log at once
+PAGE = 100  # entries, and deletions, that are read from a log at once
 HELD = 200  # news that wait for others; the log has what is beyond
 GRACE_SECONDS = 0.02  # that news may overtake each other before the log is read
 RETRY_SECONDS = 0.1
@@ -92,31 +92,30 @@ class Feed:
         return self.tail.newest() if self._current.is_set() and not self._closed else None
 
     async def newest(self) -> Shown:
-        """Return what a new client is shown; may be behind or ahead of the feed. All who wait share one reading."""
+        """Return what a new client is shown; may be behind the feed. All who wait share one reading."""
         await self.reach(START)
         if (shown := self.shown()) is not None:
             return shown
         if self._rereading is None:
             self._rereading = asyncio.create_task(self._reread())
         tail = await asyncio.shield(self._rereading)
+        await self.reach(tail.position)
         return tail.newest() or Shown(tail.position, tail.position, [])
 
-    async def rest(self, at: Position) -> list[Parcel]:
-        """Return what a client lacks that is at `at`: all until now, if the caller does not give way.
+    async def missed(self, at: Position, most: int) -> Shown | None:
+        """Return what a client lacks that is at `at`, of long entries the newest; None if it is too many deletions.
 
-        Raises LookupError when the log contradicts itself.
+        `most` is how many entries, and deletions, there may be. May be behind the feed. Raises LookupError when the
+        log contradicts itself.
         """
-        parcels: list[Parcel] = []
-        while (rest := self.tail.after(at)) is None:
-            if not self.tail.position.covers(at):
-                await self.reach(at)
-                continue
-            page = await self.log.after(self.namespace, at, PAGE)
-            if page.position == at:
-                raise LookupError(f"expected the log to go on after {tuple(at)}")
-            parcels += [news.parcel for news in pack_items(self.namespace, at, page.items)]
-            at = page.position
-        return parcels + rest
+        recent = at._replace(seq=max(at.seq, self.tail.position.seq - PAGE))
+        tail = await self._read_after(recent, most)
+        if tail.before.seq == recent.seq > at.seq:  # these were not too long, so that older ones may be sent as well
+            tail = await self._read_after(at, most)
+        start = Position(tail.before.seq, at.deletions)
+        if (parcels := tail.after(start)) is None:
+            return None
+        return Shown(at, tail.position, parcels, (at.seq + 1, start.seq) if start.seq > at.seq else None)
 
     def close(self) -> None:
         """Stop: nobody is there any more."""
@@ -192,6 +191,19 @@ class Feed:
                 self._deliver(tail, *pack_items(self.namespace, tail.position, [item]))
         tail.skip_to(page.position)
         self._catch_up(tail)
+
+    async def _read_after(self, at: Position, most: int) -> Tail:
+        """Return what the log has behind `at`, until where the feed is or farther, and let the feed come there."""
+        tail, end = Tail(self.namespace, at, most), self.tail.position
+        while not tail.position.covers(end):
+            page = await self.log.after(self.namespace, tail.position, PAGE)
+            if page.position == tail.position:
+                raise LookupError(f"expected the log to go on after {tuple(page.position)}")
+            for news in pack_items(self.namespace, tail.position, page.items):
+                tail.add(news)
+            tail.skip_to(page.position)
+        await self.reach(tail.position)
+        return tail
 
     async def _reread(self) -> Tail:
         try:

@@ -6,11 +6,12 @@ moves it on by one, so that whoever follows the log finds out by arithmetic that
 The log is the truth, what crosses processes is only news of it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 NEWEST = 50  # entries that a new client is shown, at most
+REPLAY_BYTES = 262_144  # of entries that a client is sent at once, at most, but for one that is longer by itself
 
 
 class Position(NamedTuple):
@@ -53,6 +54,17 @@ class Page:
     before: Position
     items: Sequence[Item]
     position: Position
+
+
+def count_fitting(sizes: Iterable[int]) -> int:
+    """Return how many entries fit in REPLAY_BYTES, at least one; `sizes` are their bytes, the newest first."""
+    total = count = 0
+    for size in sizes:
+        total += size
+        if count and total > REPLAY_BYTES:
+            break
+        count += 1
+    return count
 
 
 class Log(Protocol):

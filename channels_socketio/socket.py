@@ -60,7 +60,7 @@ class Socket:
         self.pid: str | None = None
         self.recovered = False
         self._feed: Feed | None = None
-        self._began = START
+        self.began = START  # where the client is before it is sent anything of the log
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -81,13 +81,13 @@ class Socket:
     def offset(self) -> str:
         """The offset of a client that has got all that was sent to it so far."""
         live = self._entered and self._feed is not None
-        position = self._feed.tail.position if live and self._feed is not None else self._began
+        position = self._feed.tail.position if live and self._feed is not None else self.began
         return offset_of(position, self.namespace)
 
     @property
     def head(self) -> int:
         """The number of the newest entry of the log that was sent to this client."""
-        return self._began.seq if self._feed is None else self._feed.tail.position.seq
+        return self.began.seq if self._feed is None else self._feed.tail.position.seq
 
     def handle_connect(self, auth: dict[str, Any], claim: Claim | None = None) -> None:
         """Ask the consumer whether the socket may enter; `claim` says which one it was before."""
@@ -204,20 +204,24 @@ class Socket:
 
     def begin(self, position: Position) -> None:
         """Be a new socket, which is at `position` before it gets anything; what it claimed to be is void."""
-        self._began = position
+        self.began = position
         self.id = new_id()
         self.pid = self.connection.server.new_pid(self.id, self.namespace, self.scope)
 
     def recover(self, claim: Claim) -> None:
         """Be the socket of the claim."""
-        self._began, self.id, self.pid, self.recovered = claim.position, claim.socket_id, claim.pid, True
+        self.began, self.id, self.pid, self.recovered = claim.position, claim.socket_id, claim.pid, True
 
     async def greet(self, head: int, missed: tuple[int, int] | None) -> None:
         """Have the consumer say what comes before the log."""
         await run(self.consumer.welcome(head))
         if missed is not None:
-            self._began = self._began._replace(seq=missed[1])
-            await run(self.consumer.gap(*missed))
+            await self.skip(*missed)
+
+    async def skip(self, first: int, last: int) -> None:
+        """Have the consumer say that the entries `first` to `last` are not sent."""
+        self.began = self.began._replace(seq=last)
+        await run(self.consumer.gap(first, last))
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         self.connection.count_backlog(1)

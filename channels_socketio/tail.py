@@ -7,15 +7,15 @@ in the middle comes back for the rest. `parcel.change_offset` makes the one of t
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple, Protocol
 
-from .log import NEWEST, Item, Page, Position
+from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
 from .payloads import to_json
 from .protocol.offsets import change_offset, format_offset
 from .protocol.parcel import Parcel, join, pack_event
 
 TAIL_ITEMS = 100  # entries, and as many deletions
-TAIL_BYTES = 262_144
 
 START = Position(0, 0)
 
@@ -54,30 +54,42 @@ class News(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What a new client is shown; it is at `before` until it has got it."""
+    """What a client is sent of a log; it is at `before` until it has got it.
+
+    `missed` are the first and the last of the entries that are not sent, for all together would be too long.
+    """
 
     before: Position
     position: Position
     parcels: list[Parcel]
+    missed: tuple[int, int] | None = None
 
 
 class Tail:
-    """The entries and deletions from `before` to `position`, without entries that were deleted."""
+    """The entries and deletions from `before` to `position`, without entries that were deleted.
 
-    def __init__(self, namespace: str, before: Position) -> None:
+    It holds at most `most` of each, and as many entries as fit in REPLAY_BYTES, at least the newest. Of entries
+    that were too long it knows the sizes.
+    """
+
+    def __init__(self, namespace: str, before: Position, most: int = TAIL_ITEMS) -> None:
         self.namespace = namespace
         self.before = before
         self.position = before
+        self._most = most
+        self._known = before.seq  # all entries behind it are here, or at least their sizes
         self._entries: dict[int, News] = {}
-        self._deletions: deque[News] = deque()
         self._size = 0
+        self._sizes: dict[int, int] = {}  # of entries too many, all older than those that are here
+        self._deletions: deque[News] = deque()
+        self._deletions_size = 0
         self._newest: Shown | None = None
 
     @classmethod
-    def from_newest(cls, namespace: str, page: Page) -> "Tail":
+    def from_newest(cls, namespace: str, page: Page, most: int = TAIL_ITEMS) -> "Tail":
         """Return the tail of a log that has `page` for its newest."""
         before = page.before if len(page.items) >= NEWEST else Position(0, page.before.deletions)
-        tail = cls(namespace, before)
+        tail = cls(namespace, before, most)
         for news in pack_items(namespace, before, page.items):
             tail.add(news)
         tail.skip_to(page.position)
@@ -89,19 +101,14 @@ class Tail:
         self.position = news.position
         if news.deletes is None:
             self._entries[news.position.seq] = news
+            self._size += news.parcel.size
+            if self._size > REPLAY_BYTES or len(self._entries) + len(self._sizes) > self._most:
+                self._forget_entries()
         else:
+            self._forget(news.deletes)
             self._deletions.append(news)
-            if (deleted := self._entries.pop(news.deletes, None)) is not None:
-                self._size -= deleted.parcel.size
-        self._size += news.parcel.size
-        while len(self._entries) > TAIL_ITEMS or (self._entries and self._size > TAIL_BYTES):
-            oldest = next(iter(self._entries))
-            self._size -= self._entries.pop(oldest).parcel.size
-            self.before = Position(oldest, self.before.deletions)
-        while len(self._deletions) > TAIL_ITEMS or (self._deletions and self._size > TAIL_BYTES):
-            first = self._deletions.popleft()
-            self._size -= first.parcel.size
-            self.before = Position(self.before.seq, first.position.deletions)
+            self._deletions_size += news.parcel.size
+            self._forget_deletions()
 
     def skip_to(self, position: Position) -> None:
         """Note that up to `position` there is nothing but entries that were deleted."""
@@ -110,24 +117,66 @@ class Tail:
 
     def newest(self) -> Shown | None:
         """Return what a new client is shown; None if the log must be asked."""
-        if self._newest is None and (len(self._entries) >= NEWEST or self.before.seq == 0):
-            shown = self._since(0, NEWEST)
-            seq = shown[0].position.seq - 1 if shown else self.position.seq
-            before = Position(seq, self.position.deletions)
-            self._newest = Shown(before, self.position, [join([news.parcel for news in shown])] if shown else [])
+        if self._newest is None:
+            self._newest = self._find_newest()
         return self._newest
+
+    def holds(self, at: Position) -> bool:
+        """Return whether all is here that a client lacks that is at `at`."""
+        return at.covers(self.before) and self.position.covers(at)
 
     def after(self, at: Position) -> list[Parcel] | None:
         """Return what a client lacks that is at `at`; None if the log must be asked, or is itself behind."""
         if at == self.position:
             return []
-        if not (at.covers(self.before) and self.position.covers(at)):
+        if not self.holds(at):
             return None
         missed = [news for news in self._deletions if news.position.deletions > at.deletions]
         deletions = [news.at(self.namespace, at._replace(deletions=news.position.deletions)) for news in missed]
         return [news.parcel for news in (*deletions, *self._since(at.seq))]
 
-    def _since(self, seq: int, count: int = TAIL_ITEMS) -> list[News]:
+    def _find_newest(self) -> Shown | None:
+        shown = self._since(0, NEWEST)
+        if self._size > REPLAY_BYTES and len(shown) > 1:  # longer offsets make longer entries
+            self._forget_entries()
+            shown = self._since(0, NEWEST)
+        missed = list(islice(reversed(self._sizes), NEWEST - len(shown)))
+        if self._known and len(shown) + len(missed) < NEWEST:
+            return None
+        if missed and (not shown or self._size + self._sizes[missed[0]] <= REPLAY_BYTES):
+            return None  # since something was deleted, there is room for more
+        first = missed[-1] if missed else shown[0].position.seq if shown else self.position.seq + 1
+        return Shown(
+            Position(first - 1, self.position.deletions),
+            self.position,
+            [join([news.parcel for news in shown])] if shown else [],
+            (first, missed[0]) if missed else None,
+        )
+
+    def _forget(self, seq: int) -> None:
+        """Note that an entry was deleted."""
+        if (entry := self._entries.pop(seq, None)) is not None:
+            self._size -= entry.parcel.size
+        self._sizes.pop(seq, None)
+
+    def _forget_entries(self) -> None:
+        """Forget the oldest entries, and then the oldest sizes, until there are no longer too many."""
+        while len(self._entries) > self._most or (len(self._entries) > 1 and self._size > REPLAY_BYTES):
+            oldest = next(iter(self._entries))
+            self._sizes[oldest] = self._entries.pop(oldest).parcel.size
+            self._size -= self._sizes[oldest]
+            self.before = self.before._replace(seq=oldest)
+        while len(self._entries) + len(self._sizes) > self._most:
+            self._known = next(iter(self._sizes))
+            del self._sizes[self._known]
+
+    def _forget_deletions(self) -> None:
+        while len(self._deletions) > self._most or self._deletions_size > REPLAY_BYTES:
+            first = self._deletions.popleft()
+            self._deletions_size -= first.parcel.size
+            self.before = self.before._replace(deletions=first.position.deletions)
+
+    def _since(self, seq: int, count: int | None = None) -> list[News]:
         """Return the newest entries behind `seq`, at most `count`, with offsets for who has got all deletions."""
         found: list[int] = []
         for number in reversed(self._entries):

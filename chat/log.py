@@ -7,9 +7,10 @@ in between are left out; their deletion is behind the page's position and still 
 
 from collections.abc import Collection, Iterable, Mapping
 
+import msgspec
 from django.db.models import QuerySet
 
-from channels_socketio.log import NEWEST, Item, Page, Position
+from channels_socketio.log import NEWEST, Item, Page, Position, count_fitting
 from chat.database import DatabaseThread
 from chat.events import deletion_item, iso, message_item
 from chat.models import Message, Room
@@ -73,16 +74,17 @@ def positions(slugs: list[str]) -> dict[str, Position]:
 def older(slug: str, before: int | None, limit: int) -> tuple[list[Item], int | None]:
     """Return at most `limit` messages before the number `before`, by default the newest, oldest first.
 
-    With them the number to ask for next, None when there are no older ones.
+    Of long ones there are fewer, at least one: see `count_fitting`. With them comes the number to ask for next,
+    None when there are no older ones.
     """
     room = find(slug)
     if room is None:
         return [], None
     found = shown(room).filter(seq__lt=room.head + 1 if before is None else before)
     messages = list(found.order_by("-seq")[: limit + 1])
-    more = len(messages) > limit
-    messages = messages[:limit][::-1]
-    return items(room, messages, room.deletions), messages[0].seq if more else None
+    page = items(room, messages[:limit], room.deletions)
+    page = page[: count_fitting(len(msgspec.json.encode(item.data)) for item in page)]
+    return page[::-1], page[-1].position.seq if len(messages) > len(page) else None
 
 
 def find(slug: str) -> Room | None:

@@ -17,6 +17,7 @@ from chat.rooms import LOBBY, namespace_of
 
 GREATEST_NUMBER = 2**63 - 1
 MOST_MESSAGES = 100  # in one answer
+COMPACT = {"ensure_ascii": False, "separators": (",", ":")}  # escapes would double the bytes of some languages
 
 
 @page
@@ -37,7 +38,7 @@ def room(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @cache_control(no_store=True)
 def messages(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return messages of a room as JSON, newest last: those before the number `before`, `limit` of them.
+    """Return messages of a room as JSON, newest last: those before the number `before`, `limit` of them at most.
 
     `before` in the answer is the number to ask for the next, older ones; null when there are none.
     """
@@ -53,7 +54,8 @@ def messages(request: HttpRequest, slug: str) -> HttpResponse:
     except ValueError as error:
         return JsonResponse({"code": 3, "message": str(error)}, status=400)
     items, older = log.older(slug, before, limit)
-    return JsonResponse({"room": slug, "messages": [item.data for item in items], "before": older})
+    page = {"room": slug, "messages": [item.data for item in items], "before": older}
+    return JsonResponse(page, json_dumps_params=COMPACT)
 
 
 def number(request: HttpRequest, name: str, greatest: int) -> int | None:

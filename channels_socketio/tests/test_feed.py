@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_socketio import feed as feeds
+from channels_socketio import tail as tails
 from channels_socketio.backplane import Backplane
-from channels_socketio.entry import newest, since
-from channels_socketio.feed import HELD, Feed, FeedClosed, Feeds, log_item
+from channels_socketio.entry import Lack, newest, since
+from channels_socketio.feed import HELD, PAGE, Feed, FeedClosed, Feeds, log_item
 from channels_socketio.hub import Hub
-from channels_socketio.log import Page, Position
+from channels_socketio.log import REPLAY_BYTES, Page, Position
 from channels_socketio.protocol.offsets import parse_offset
 from channels_socketio.protocol.parcel import Parcel, join
-from channels_socketio.tail import START, News, pack_item
+from channels_socketio.tail import START, News, offset_of, pack_item
 from channels_socketio.tests.ledger import Ledger
 from channels_socketio.tests.party import eventually, settle
 from channels_socketio.tests.test_tail import events_of, step_of
@@ -76,6 +77,21 @@ class Client:
         return Position(*found) if found is not None else START
 
 
+async def complete(feed: Feed, lack: Lack, before: Position) -> list[Any]:
+    """Return the events that a socket gets that was at `before`, as `entry.prepare` has it; may raise LookupError."""
+    gaps: list[Any] = []
+    while True:
+        if lack.missed is not None:
+            before = before._replace(seq=lack.missed[1])
+            gaps.append(["gap", lack.missed, offset_of(before, "/")])
+        if (rest := feed.tail.after(lack.at)) is not None:
+            return gaps + events_of(lack.parcels + rest)
+        found = await since(feed, before, 1000)
+        if found is None:
+            raise LookupError("expected fewer deletions")
+        lack = found
+
+
 class World:
     """One feed, its log, news that are under way, and clients."""
 
@@ -97,10 +113,13 @@ class World:
         before = at
         if lack is None or before is None:
             lack, before = await newest(self.feed)
-        rest = await self.feed.rest(lack.at)
         client = Client(before)
-        client.events += events_of(lack.parcels + rest)
-        self.live.append(client)
+        try:
+            client.events += await complete(self.feed, lack, before)
+        except LookupError:  # the link is closed, and the client comes as a new one
+            await self.enter(None)
+        else:
+            self.live.append(client)
 
     async def do(self, what: str, number: int) -> None:
         """Let something happen."""
@@ -141,14 +160,19 @@ class World:
         deleted = {item.deletes for item in items} - {None}
         entries = [int(offset.split(".")[0]) for event, _, offset in client.events if event == "entry"]
         deletions = [int(offset.split(".")[1]) for event, _, offset in client.events if event == "deleted"]
+        gaps = [range(data[0], data[1] + 1) for event, data, _ in client.events if event == "gap"]
+        missed = {number for gap in gaps for number in gap}
+        assert len(missed) == sum(map(len, gaps))
+        assert all(number > client.before.seq for number in missed)
+        assert max(missed, default=0) < min(entries, default=1 + max(missed, default=0))
         assert entries == sorted(set(entries))
-        assert set(range(client.before.seq + 1, self.ledger.end().seq + 1)) - deleted <= set(entries)
+        assert set(range(client.before.seq + 1, self.ledger.end().seq + 1)) - deleted <= set(entries) | missed
         assert all(seq > client.before.seq for seq in entries)
         assert deletions == list(range(client.before.deletions + 1, self.ledger.end().deletions + 1))
         gone: set[int] = set()
         for event, data, offset in client.events:
             gone |= {data} if event == "deleted" else set()
-            assert event == "deleted" or int(offset.split(".")[0]) not in gone
+            assert event != "entry" or int(offset.split(".")[0]) not in gone
 
 
 WHAT = [
@@ -168,9 +192,12 @@ WHAT = [
 ]
 
 
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Feeds that wait for nothing."""
+@pytest.fixture(params=[(REPLAY_BYTES, PAGE), (150, 5)], ids=["all fit", "few fit"])
+def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Feeds that wait for nothing; some send few entries at once."""
+    size, page = request.param
+    monkeypatch.setattr(tails, "REPLAY_BYTES", size)
+    monkeypatch.setattr(feeds, "PAGE", page)
     monkeypatch.setattr(feeds, "GRACE_SECONDS", 0)
     monkeypatch.setattr(feeds, "RETRY_SECONDS", 0)
     caplog.set_level(logging.CRITICAL)
@@ -415,8 +442,8 @@ async def test_news_that_come_while_the_newest_are_read_are_neither_lost_nor_dou
     await eventually(lambda: ledger.waiting, "the log is read")
     process.feeds.announce("/", news_of(ledger.append(61)))
     ledger.answer()
-    (lack, _) = await entering
-    assert events_of(await process.feed.rest(lack.at)) == entries(61, deletions=1)
+    (lack, before) = await entering
+    assert (await complete(process.feed, lack, before))[-1:] == entries(61, deletions=1)
     process.feeds.announce("/", news_of(ledger.append(62)))
     assert process.listener.events == [["deleted", 60, "60.1./"], *entries(61, 62, deletions=1)]
     process.feeds.leave(process.feed)
@@ -430,7 +457,78 @@ async def test_who_missed_much_gets_all_pages_of_it() -> None:
     process = Process(ledger)
     lack = await since(process.feed, Position(10, 0), 500)
     assert lack is not None
-    assert events_of(await process.feed.rest(lack.at)) == entries(*range(11, 201))
+    assert await complete(process.feed, lack, Position(10, 0)) == entries(*range(11, 201))
+    process.feeds.leave(process.feed)
+
+
+LONG = "文" * 4000  # 12,000 bytes: 21 entries fit
+
+
+@pytest.mark.parametrize(
+    ("at", "missed", "first"),
+    [
+        (Position(0, 0), (1, 279), 280),
+        (Position(278, 0), (279, 279), 280),
+        (Position(279, 0), None, 280),
+        (Position(299, 0), None, 300),
+    ],
+)
+async def test_of_long_entries_the_newest_are_sent_and_the_gap_before_them_is_told(
+    at: Position, missed: tuple[int, int] | None, first: int
+) -> None:
+    """However many were missed, few are read and kept; a client that got a part of it lacks the rest."""
+    ledger = Ledger()
+    for _ in range(300):
+        ledger.append(LONG)
+    process = Process(ledger)
+    lack = await since(process.feed, at, 500)
+    assert lack is not None
+    assert (lack.missed, lack.head) == (missed, 300)
+    assert ledger.readings <= 4
+    sent = [event for event in await complete(process.feed, lack, at) if event[0] == "entry"]
+    assert [offset for _, _, offset in sent] == [f"{number}.0./" for number in range(first, 301)]
+    for _, _, offset in sent[:-1]:
+        found = parse_offset(offset, "/")
+        assert found is not None
+        again = await since(process.feed, Position(*found), 500)
+        assert again is not None
+        assert again.missed is None
+        rest = await complete(process.feed, again, Position(*found))
+        assert rest == sent[sent.index(["entry", LONG, offset]) + 1 :]
+    process.feeds.leave(process.feed)
+
+
+async def test_long_entries_among_short_ones_are_the_gap_that_the_log_is_asked_for() -> None:
+    ledger = Ledger()
+    for number in range(1, 301):
+        ledger.append(LONG if number < 150 else number)
+    ledger.delete(200)
+    ledger.delete(140)
+    process = Process(ledger)
+    lack = await since(process.feed, START, 500)
+    assert lack is not None
+    assert lack.missed == (1, 127)
+    events = await complete(process.feed, lack, START)
+    assert [(event, data) for event, data, _ in events[:3]] == [
+        ("gap", (1, 127)),
+        ("deleted", 200),
+        ("deleted", 140),
+    ]
+    assert [offset for _, _, offset in events[:4]] == ["127.0./", "127.1./", "127.2./", "128.2./"]
+    assert len(events) == 3 + 173 - 2
+    process.feeds.leave(process.feed)
+
+
+async def test_deletions_that_are_too_long_make_a_client_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tails, "REPLAY_BYTES", 250)
+    ledger = Ledger()
+    for number in range(30):
+        ledger.append(number)
+    for number in range(1, 21):
+        ledger.delete(number)
+    process = Process(ledger)
+    assert await since(process.feed, Position(30, 0), 500) is None
+    assert await since(process.feed, Position(30, 15), 500) is not None
     process.feeds.leave(process.feed)
 
 
@@ -441,7 +539,7 @@ async def test_who_missed_little_gets_it_from_memory(ledger: Ledger, process: Pr
     readings = ledger.readings
     lack = await since(process.feed, at, 500)
     assert lack is not None
-    assert [data for _, data, _ in events_of(await process.feed.rest(lack.at))] == list(range(80))
+    assert [data for _, data, _ in await complete(process.feed, lack, at)] == list(range(80))
     assert ledger.readings == readings
 
 
@@ -473,7 +571,8 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
         return
     assert lack.missed == missed
     assert lack.head == 5
-    assert [data for _, data, _ in events_of(await process.feed.rest(lack.at))] == rest
+    events = await complete(process.feed, lack, at)
+    assert [data for event, data, _ in events if event != "gap"] == rest
 
 
 async def test_news_from_another_process_are_the_same(ledger: Ledger, process: Process) -> None:

@@ -13,6 +13,7 @@ from django.db import transaction
 from channels_socketio import entry
 from channels_socketio.consumer import Refused, SocketIOConsumer, on
 from channels_socketio.emitter import aannounce, aemit, announce, emit
+from channels_socketio.log import REPLAY_BYTES
 from channels_socketio.recovery import new_pid, read_claim
 from channels_socketio.runtime import current_runtime
 from channels_socketio.testing import SocketIOCommunicator
@@ -174,6 +175,65 @@ async def test_who_was_told_of_a_gap_is_not_told_again(connect: Connect) -> None
     client = await connect(application)
     await client.join("/", {"pid": answer["pid"], "offset": offset})
     assert await events(client, 1) == [["welcome", 3, True, "3.0./"]]
+    await nothing_more(client)
+
+
+LONG = "文" * 4000  # 12,000 bytes: 21 entries fit
+
+
+async def test_a_new_client_of_a_log_of_long_entries_gets_the_newest_and_is_told_of_the_gap(connect: Connect) -> None:
+    """Whatever it has got when its link dies, it comes back for exactly the rest."""
+    application, _, ledger = reader()
+    for _ in range(60):
+        ledger.append(LONG)
+    client = await connect(application)
+    answer = await client.join("/")
+    got = await events(client, 23)
+    assert got[:2] == [["welcome", 63, False, "13.0./"], ["gap", 14, 42, "42.0./"]]
+    assert got[2:] == [["entry", LONG, f"{number}.0./"] for number in range(43, 64)]
+    await nothing_more(client)
+    for count in (1, 2, 3, 22, 23):
+        client = await connect(application)
+        await client.join("/", {"pid": answer["pid"], "offset": got[count - 1][-1]})
+        again = await events(client, 24 - count)
+        assert again[0] == ["welcome", 63, True, got[count - 1][-1]]
+        assert again[1:] == got[count:]
+        await nothing_more(client)
+
+
+async def test_one_entry_is_sent_however_long_it_is(connect: Connect) -> None:
+    application, _, ledger = reader()
+    ledger.append("x" * 2 * REPLAY_BYTES)
+    client = await connect(application, "/")
+    assert (await events(client, 2))[1] == ["gap", 1, 3, "3.0./"]
+    assert (await events(client, 1))[0][2] == "4.0./"
+    await aannounce("/", ledger.append(5))
+    assert await events(client, 1) == entries(5)
+
+
+async def test_so_much_that_comes_while_a_client_is_greeted_is_a_gap_too(connect: Connect) -> None:
+    _, _, ledger = reader()
+    greeted = asyncio.Event()
+
+    class Slow(Reader):
+        log = ledger
+
+        async def welcome(self, head: int) -> None:
+            await self.emit("welcome", head, None)
+            await greeted.wait()
+
+    client = await connect(serve(Slow))
+    joining = asyncio.create_task(client.join("/"))
+    await eventually(lambda: ledger.readings, "the log was read")
+    await settle()
+    for _ in range(120):
+        await aannounce("/", ledger.append(LONG))
+    greeted.set()
+    await joining
+    await aannounce("/", ledger.append(124))
+    got = await events(client, 24)
+    assert got[:2] == [["welcome", 3, None], ["gap", 1, 102, "102.0./"]]
+    assert [offset for *_, offset in got[2:]] == [f"{number}.0./" for number in range(103, 125)]
     await nothing_more(client)
 
 

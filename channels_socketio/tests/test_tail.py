@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels_socketio import log as logs
 from channels_socketio import tail as tails
-from channels_socketio.log import NEWEST, Page, Position
+from channels_socketio.log import NEWEST, REPLAY_BYTES, Item, Page, Position, count_fitting
 from channels_socketio.protocol.parcel import Parcel
 from channels_socketio.tail import START, News, Shown, Tail, offset_of, pack_item, pack_items
 from channels_socketio.tests.ledger import Ledger
@@ -32,11 +33,22 @@ def step_of(ledger: Ledger, choice: int) -> News:
     return pack_item("/", item, item.position)
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[20, 500, 1200, 2000])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tails that hold little."""
-    monkeypatch.setattr(tails, "TAIL_ITEMS", 60)
-    monkeypatch.setattr(tails, "TAIL_BYTES", 2000)
+    monkeypatch.setattr(logs, "REPLAY_BYTES", request.param)
+    monkeypatch.setattr(tails, "REPLAY_BYTES", request.param)
+
+
+def fitting(page: Page) -> tuple[list[Any], tuple[int, int] | None]:
+    """Return the events that show a page to a new client, and the gap before them, found one by one."""
+    news = pack_items("/", page.before, page.items)
+    shown = news[-count_fitting(one.parcel.size for one in reversed(news)) :] if news else []
+    missed = news[: -len(shown)] if shown else []
+    return events_of([one.parcel for one in shown]), (
+        missed[0].position.seq,
+        missed[-1].position.seq,
+    ) if missed else None
 
 
 @pytest.mark.usefixtures("small")
@@ -46,7 +58,8 @@ def test_a_tail_says_what_its_log_says_or_nothing(choices: list[int], begin: int
     ledger = Ledger()
     for choice in choices[:begin]:
         step_of(ledger, choice)
-    tail = Tail.from_newest("/", asyncio.run(ledger.newest("/")))
+    tail = Tail.from_newest("/", asyncio.run(ledger.newest("/")), 60)
+    assert tail.newest() is not None
     for choice in choices[begin:]:
         tail.add(step_of(ledger, choice))
     end = ledger.end()
@@ -57,10 +70,16 @@ def test_a_tail_says_what_its_log_says_or_nothing(choices: list[int], begin: int
         assert parcels is None or events_of(parcels) == packed(page), at
     shown = tail.newest()
     page = asyncio.run(ledger.newest("/"))
-    assert shown is None or events_of(shown.parcels) == packed(page)
-    assert tail._size == sum(news.parcel.size for news in (*tail._entries.values(), *tail._deletions))
-    assert tail._size <= 2000
-    assert len(tail._entries) <= 60
+    if shown is not None:
+        assert (events_of(shown.parcels), shown.missed) == fitting(page)
+        assert shown.before.seq == (shown.missed[0] - 1 if shown.missed else page.before.seq)
+        assert tail.after(shown.before._replace(seq=shown.missed[1] if shown.missed else shown.before.seq)) is not None
+    assert tail._size == sum(news.parcel.size for news in tail._entries.values())
+    assert tail._deletions_size == sum(news.parcel.size for news in tail._deletions)
+    assert len(tail._entries) == 1 or count_fitting(news.parcel.size for news in tail._entries.values()) == len(
+        tail._entries
+    )
+    assert len(tail._entries) + len(tail._sizes) <= 60
 
 
 async def filled(entries: int, *deleted: int) -> tuple[Ledger, Tail]:
@@ -121,7 +140,73 @@ async def test_the_size_of_a_tail_is_that_of_its_events_also_when_offsets_grow()
     for number in range(1, 11):
         tail.add(step_of(ledger, number))
     assert tail.newest() is not None
-    assert tail._size == sum(news.parcel.size for news in (*tail._entries.values(), *tail._deletions))
+    assert tail._size == sum(news.parcel.size for news in tail._entries.values())
+
+
+LONG = "文" * 2000  # 6000 bytes
+
+
+def sized(*sizes: int) -> Tail:
+    """Return the tail of a log with entries of so many bytes."""
+    ledger = Ledger()
+    for number, size in enumerate(sizes, 1):
+        empty = pack_item("/", Item(Position(number, 0), "entry", ""), Position(number, 0)).parcel.size
+        ledger.append("x" * (size - empty))
+    return Tail.from_newest("/", asyncio.run(ledger.newest("/")))
+
+
+def test_of_long_entries_the_newest_that_fit_are_shown_and_the_gap_before_them() -> None:
+    """Exactly as many bytes fit as are allowed; one entry is shown whatever its size."""
+    half = REPLAY_BYTES // 2
+    expected: dict[tuple[int, ...], tuple[Any, int, list[int]]] = {
+        (half, half): (None, 0, [1, 2]),
+        (half, half + 1): ((1, 1), 0, [2]),
+        (100, half, half): ((1, 1), 0, [2, 3]),
+        (REPLAY_BYTES,): (None, 0, [1]),
+        (2 * REPLAY_BYTES,): (None, 0, [1]),
+        (100, 2 * REPLAY_BYTES): ((1, 1), 0, [2]),
+        (2 * REPLAY_BYTES, 100): ((1, 1), 0, [2]),
+        (2 * REPLAY_BYTES, 100, 100): ((1, 1), 0, [2, 3]),
+        (100, 2 * REPLAY_BYTES, 100): ((1, 2), 0, [3]),
+        (*[100] * 60, half, half): ((13, 60), 12, [61, 62]),
+    }
+    for sizes, (missed, before, numbers) in expected.items():
+        shown = sized(*sizes).newest()
+        assert shown is not None, sizes
+        assert (shown.missed, shown.before) == (missed, (before, 0)), sizes
+        assert [int(offset.split(".")[0]) for _, _, offset in events_of(shown.parcels)] == numbers
+
+
+async def test_long_entries_that_come_one_by_one_are_shown_as_if_they_were_read() -> None:
+    ledger, tail = await filled(0)
+    for _ in range(120):
+        item = ledger.append(LONG)
+        tail.add(pack_item("/", item, item.position))
+        again = Tail.from_newest("/", await ledger.newest("/")).newest()
+        assert again is not None
+        shown = tail.newest()
+        assert shown is not None
+        assert (shown[:2], shown.missed) == (again[:2], again.missed)
+        assert events_of(shown.parcels) == events_of(again.parcels)
+        assert shown.missed is None or shown.missed[0] == max(1, item.position.seq - 49)
+
+
+async def test_after_deletions_the_log_is_asked_for_entries_that_fit_again() -> None:
+    ledger, tail = await filled(0)
+    for _ in range(60):
+        item = ledger.append(LONG)
+        tail.add(pack_item("/", item, item.position))
+    before = tail.newest()
+    assert before is not None
+    tail.add(step_of(ledger, 12))  # one of those that were too long
+    after = tail.newest()
+    assert after is not None
+    assert (before.missed, after.missed) == ((11, 17), (10, 17))
+    tail.add(step_of(ledger, 60))
+    assert tail.newest() is None
+    again = Tail.from_newest("/", await ledger.newest("/")).newest()
+    assert again is not None
+    assert again.missed == (9, 16)
 
 
 async def test_an_empty_log_is_shown_as_nothing() -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from channels_socketio.log import REPLAY_BYTES
 from chat.models import LoginSession, Room
 from chat.services import Draft, commit, delete_message
 from chat.tests.people import holder, visit
@@ -49,6 +50,30 @@ def test_paging_to_the_beginning(guest: Client) -> None:
         pages.append(page["messages"])
         before = page["before"]
     assert pages == [events[4:], events[1:4], events[:1]]
+
+
+@pytest.mark.parametrize("letter", ["文", '"', "☕", "x"])
+def test_pages_of_long_messages_are_bounded_in_bytes_and_have_each_once(guest: Client, letter: str) -> None:
+    drafts = [Draft("tea", "42", letter * 2000) for _ in range(60)]
+    events = [news.item.data for news in commit(drafts).news]
+    delete_message("tea", 30)
+    found: list[Any] = []
+    before: int | None = 61
+    while before:
+        answer = guest.get("/rooms/tea/messages", {"before": before, "limit": 100})
+        assert len(answer.content) <= REPLAY_BYTES + 1000
+        page = answer.json()
+        assert page["messages"]
+        found = page["messages"] + found
+        before = page["before"]
+    assert found == events[:29] + events[30:]
+
+
+def test_a_page_has_at_least_one_message(guest: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels_socketio.log.REPLAY_BYTES", 10)
+    events = say(2)
+    assert ask(guest) == {"room": "tea", "messages": events[1:], "before": 2}
+    assert ask(guest, before=2) == {"room": "tea", "messages": events[:1], "before": None}
 
 
 def test_limits_at_their_ends(guest: Client) -> None:
