@@ -49,15 +49,15 @@ class Stage:
 
 
 class OfficialClient:
-    """Socket.IO's own client in Node. Use as a context manager."""
+    """Socket.IO's own client in Node, in one namespace. Use as a context manager."""
 
-    def __init__(self, port: int, transport: str) -> None:
-        self.command = [require_node(), str(SCRIPT), f"http://127.0.0.1:{port}", transport]
+    def __init__(self, port: int, transport: str, namespace: str = "/", cookie: str = "") -> None:
+        self.command = [require_node(), str(SCRIPT), f"http://127.0.0.1:{port}{namespace}", transport, cookie]
         self.events: list[Any] = []
 
     async def __aenter__(self) -> "OfficialClient":
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(*self.command, stdin=pipe, stdout=pipe)
+        self._process = await asyncio.create_subprocess_exec(*self.command, stdin=pipe, stdout=pipe, limit=2**20)
         return self
 
     async def __aexit__(self, *details: object) -> None:

@@ -94,6 +94,66 @@ def test_older_messages_come_when_somebody_reads_up(site: Site, come: Come, room
     assert anna.complaints == []
 
 
+def store_long(site: Site, room: str, first: int, last: int) -> None:
+    """Store messages of 2000 letters that begin with their numbers."""
+    site.run(
+        "from chat.services import Draft, commit\n"
+        f"commit([Draft({room!r}, '77', f'{{number}} '.ljust(2000, '文')) for number in range({first}, {last} + 1)])",
+    )
+
+
+def expect_long(visitor: Visitor, first: int, last: int) -> None:
+    """Wait until the page shows exactly these messages, in this order."""
+    expect(visitor.messages.locator(".text")).to_have_text(
+        [re.compile(f"^{number} ") for number in range(first, last + 1)]
+    )
+
+
+def test_very_long_messages(site: Site, come: Come, room: str) -> None:
+    """Of the newest 50 some come by HTTP, in order and once; who reads up gets all the others, in smaller pages."""
+    store_long(site, room, 1, 120)
+    anna = come(site)
+    expect_long(anna, 71, 120)
+    expect(anna.messages.last).to_be_in_viewport()
+    expect(anna.log).to_have_attribute("aria-live", "polite")
+    oldest = 71
+    while oldest > 1:
+        seq, top = anna.page.evaluate(GO_UP)
+        assert int(seq) == oldest
+        expect(anna.messages.first).not_to_have_attribute("data-seq", seq)
+        oldest = int(anna.messages.first.get_attribute("data-seq") or 0)
+        expect_long(anna, oldest, 120)
+        # At the beginning the words above the first message take less room than the button for more.
+        assert oldest == 1 or abs(anna.page.evaluate(TOP_OF, seq) - top) < 2
+    expect(anna.page.get_by_text(BEGINNING)).to_be_attached()
+    assert anna.complaints == []
+
+
+@pytest.mark.parametrize("missed", [60, 300])
+def test_very_long_messages_that_were_missed(site: Site, come: Come, room: str, missed: int) -> None:
+    """They are fetched, as many as belong on the page, and the rest comes when somebody reads up."""
+    store_long(site, room, 1, 3)
+    with Cable(site.port) as cable:
+        anna = come(site, url=cable.url)
+        expect_long(anna, 1, 3)
+        cable.cut()
+        anna.is_offline()
+        store_long(site, room, 4, 3 + missed)
+        cable.mend()
+        anna.is_connected()
+        if missed == 60:
+            expect_long(anna, 1, 63)
+        else:
+            expect(anna.messages.last.locator(".text")).to_have_text(re.compile("^303 "))
+            expect(anna.messages.first).not_to_have_attribute("data-seq", "1")
+            oldest = int(anna.messages.first.get_attribute("data-seq") or 0)
+            expect_long(anna, oldest, 303)
+            anna.page.evaluate(GO_UP)
+            expect(anna.messages.first).not_to_have_attribute("data-seq", str(oldest))
+        store_long(site, room, 4 + missed, 4 + missed)
+        expect(anna.messages.last).to_have_attribute("data-seq", str(4 + missed))
+
+
 def test_a_page_that_does_not_come(site: Site, come: Come, room: str) -> None:
     """The page says so, and asks again when told to."""
     store(site, room, 1, 60)
