@@ -5,6 +5,7 @@ Django starts: an operator's typing mistake is no reason for a traceback.
 """
 
 import os
+import re
 import secrets
 import tempfile
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ POSTGRESQL: dict[str, Any] = {
     "tcp_user_timeout": 10_000,  # ms: a server that has gone without a word
     "options": "-c lock_timeout=5s",  # as SQLite's timeout
 }
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]*", re.IGNORECASE)
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -103,10 +105,10 @@ def allowed_hosts() -> list[str]:
 
 
 def trusted_origins() -> list[str]:
-    """Return `CSRF_TRUSTED_ORIGINS`: origins with a scheme."""
+    """Return `CSRF_TRUSTED_ORIGINS`: origins with a scheme, which need not be HTTP's."""
     origins = words("CSRF_TRUSTED_ORIGINS")
     for origin in origins:
-        if not origin.startswith(("http://", "https://")):
+        if not ORIGIN.fullmatch(origin):
             fail("CSRF_TRUSTED_ORIGINS", "origins such as https://example.com", origin)
     return origins
 

@@ -313,9 +313,10 @@ class Site:
             self._shell.kill()
             self._shell.communicate()
 
-    def new_cookie(self) -> str:
+    def new_cookie(self, headers: Mapping[str, str] | None = None) -> str:
         """Visit the page as a new visitor and return the session key."""
-        with urllib.request.urlopen(f"{self.url}/", timeout=10) as response:
+        request = urllib.request.Request(f"{self.url}/", headers=dict(headers or {}))
+        with urllib.request.urlopen(request, timeout=10) as response:
             cookie = SimpleCookie(response.headers["Set-Cookie"])
         return cookie["sessionid"].value
 

@@ -140,8 +140,11 @@ async def test_a_login_session_that_is_over_or_forged_is_refused(make: Callable[
         ("file://", True),
         ("http://[", True),
         ("\xff", True),
+        ("https://testserver", True),
+        ("http://testserver:8000", True),
+        ("http://sub.testserver", True),
         ("http://testserver", False),
-        ("https://testserver", False),
+        ("http://testserver:80", False),
         (None, False),
     ],
 )

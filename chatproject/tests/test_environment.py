@@ -44,6 +44,7 @@ WRONG = [
     ({"DEBUG": "off"}, "SECRET_KEY: expected a long random text because DEBUG is off, got nothing. "),
     ({"ALLOWED_HOSTS": "a.example,https://b.example/"}, "ALLOWED_HOSTS: expected host names without a scheme or path"),
     ({"CSRF_TRUSTED_ORIGINS": "b.example"}, "CSRF_TRUSTED_ORIGINS: expected origins such as https://example.com"),
+    ({"CSRF_TRUSTED_ORIGINS": "https://b.example/"}, "CSRF_TRUSTED_ORIGINS: expected origins such as https://"),
     ({"DATABASE_URL": "mysql://u:s3cret@h/d"}, "DATABASE_URL: expected sqlite:///path or postgresql://"),
     ({"DATABASE_URL": "s3cret"}, "DATABASE_URL: expected sqlite:///path or postgresql://"),
     ({"DATABASE_URL": "postgresql://u:s3cret/@h/d"}, "DATABASE_URL: expected a percent-encoded URL"),
@@ -104,6 +105,13 @@ def test_an_empty_value_is_the_default(default: bool, monkeypatch: pytest.Monkey
 def test_a_list_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", " redis://a:1 ,, rediss://b:2,")
     assert environment.redis_urls() == ["redis://a:1", "rediss://b:2"]
+
+
+def test_origins_may_have_any_scheme_and_a_wildcard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "CSRF_TRUSTED_ORIGINS", "https://*.b.example:8443,capacitor://localhost,http://[::1]:3000,file://"
+    )
+    assert len(environment.trusted_origins()) == 4
 
 
 def test_a_database_file_is_below_the_project_unless_its_path_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
