@@ -1,10 +1,12 @@
 """The way to the other processes: the only file that touches the channel layer.
 
-Each process is one member of one group. A broadcast reaches this process's own clients at once and
-the layer once; every other process hands the ready packets to its hub. The alternative, a layer
-group for each room, spares processes the news of rooms they do not have, but costs a round trip to the layer on
-every connect and a membership that expires; the price of one group is that every process reads
-everything.
+Each process is one member of one group, that of its site. The group's name keeps sites apart that share a Redis server,
+whose channels are the same for all of its databases.
+
+A broadcast reaches this process's own clients at once and the layer once; every other process hands the ready packets
+to its hub. The alternative, a layer group for each room, spares processes the news of rooms they do not have, but costs
+a round trip to the layer on every connect and a membership that expires; the price of one group is that every process
+reads everything.
 
 The order of what one process publishes is kept by having one sender. News that cannot be sent is counted and
 logged: the layer is only fast news.
@@ -19,13 +21,13 @@ from typing import Any
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 
+from .conf import site_prefix
 from .hub import Hub
 from .protocol.engine_packets import Encoded
 from .protocol.parcel import Parcel
 
 logger = logging.getLogger(__name__)
 
-GROUP = "socketio"
 LETTER = "socketio.letter"  # type of the layer messages for one process
 PUBLISH = "publish"  # the kind of news that goes straight to the hub
 OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
@@ -42,6 +44,7 @@ class Backplane:
         self._hub = hub
         self._layer = layer
         self._process = process
+        self._group = site_group()
         self._handlers: dict[str, Callable[..., None]] = {PUBLISH: self._publish_packets}
         self._outbox: deque[list[Any]] = deque()
         self._outbox_filled = asyncio.Event()
@@ -102,7 +105,7 @@ class Backplane:
         """
         assert self._layer is not None  # noqa: S101  (for the type checker)
         try:
-            await self._layer.group_send(letters_of(process), {"type": LETTER, "letter": letter})
+            await self._layer.group_send(letters_of(self._group, process), {"type": LETTER, "letter": letter})
         except Exception as error:  # each layer has its own
             logger.warning("A letter to another process was lost: %s: %s", type(error).__name__, error)
             return False
@@ -122,7 +125,7 @@ class Backplane:
             if not self._outbox:
                 self._outbox_filled.clear()
             try:
-                await self._layer.group_send(GROUP, news_message(self._process, items))
+                await self._layer.group_send(self._group, news_message(self._process, items))
             except Exception as error:
                 self._drop(len(items), f"the channel layer failed: {type(error).__name__}: {error}")
             else:
@@ -138,8 +141,8 @@ class Backplane:
                 # One channel for ever: what is left in a group without a reader fills up.
                 if channel is None:
                     channel = await self._layer.new_channel()
-                await self._layer.group_add(GROUP, channel)
-                await self._layer.group_add(letters_of(self._process), channel)
+                await self._layer.group_add(self._group, channel)
+                await self._layer.group_add(letters_of(self._group, self._process), channel)
                 self._joined.set()
                 while True:
                     self._receive(await self._layer.receive(channel))
@@ -192,13 +195,18 @@ async def send_alone(layer: BaseChannelLayer | None, item: list[Any]) -> bool:
     """Tell `item`, kind first, from a process without clients; return False when `layer` does not reach any other."""
     if layer is None or not crosses_processes(layer):
         return False
-    await layer.group_send(GROUP, news_message("", [item]))
+    await layer.group_send(site_group(), news_message("", [item]))
     return True
 
 
-def letters_of(process: str) -> str:
-    """Return the layer's group that only `process` is in."""
-    return f"{GROUP}.{process}"
+def site_group() -> str:
+    """Return the layer's group that all processes of this site are in, and none of another site."""
+    return f"socketio.{site_prefix()}"
+
+
+def letters_of(group: str, process: str) -> str:
+    """Return the layer's group that only `process` is in, of the site whose processes are in `group`."""
+    return f"{group}.{process}"
 
 
 def news_item(room: str, parcel: Parcel, skip: Collection[str], volatile: bool) -> list[Any]:

@@ -26,13 +26,17 @@
 | LIMITS_REDIS | '' | the Redis server in which processes count together; empty: each counts alone |
 | TRUSTED_PROXIES | () | addresses and networks whose X-Forwarded-For is believed, `unix` for a Unix socket |
 | REQUIRE_ORIGIN | False | whether clients are refused that do not say which site they are from, as browsers do |
+| PREFIX | '' | what this site's names in Redis begin with: at most 40 of A-Z a-z 0-9 - _; empty: from SECRET_KEY |
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.crypto import salted_hmac
 
 from .addresses import UNIX, networks
 from .limits import Rate
@@ -40,6 +44,8 @@ from .protocol.engine import EngineOptions
 from .protocol.socketio import SocketIOOptions
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+PREFIX = re.compile(r"[A-Za-z0-9_-]{0,40}")  # names of groups have at most 99 characters
+HASH_LENGTH = 16  # of the default prefix: 64 bits
 
 DEFAULTS: dict[str, Any] = {
     "PING_INTERVAL": 25.0,
@@ -66,6 +72,7 @@ DEFAULTS: dict[str, Any] = {
     "LIMITS_REDIS": "",
     "TRUSTED_PROXIES": (),
     "REQUIRE_ORIGIN": False,
+    "PREFIX": "",
 }
 
 
@@ -129,9 +136,18 @@ def find_problems(settings: object, name: str = "SOCKETIO", defaults: Mapping[st
     for key, value in settings.items():
         if key not in defaults:
             problems.append(f"{name}[{key!r}]: expected one of {', '.join(defaults)}.")
-        elif problem := _problem(value, defaults[key]):
+        elif problem := _problem_of_prefix(value) if key == "PREFIX" else _problem(value, defaults[key]):
             problems.append(f"{name}[{key!r}]: {problem}.")
     return problems
+
+
+def site_prefix() -> str:
+    """Return what names in Redis and of groups of the channel layer begin with, so that sites do not share them.
+
+    It is the same in all processes of a site: the option PREFIX of the settings, by default a hash of the SECRET_KEY.
+    """
+    prefix = getattr(django_settings, "SOCKETIO", {}).get("PREFIX")
+    return prefix or salted_hmac(__name__, "prefix", algorithm="sha256").hexdigest()[:HASH_LENGTH]
 
 
 def _problem(value: object, default: object) -> str | None:
@@ -151,6 +167,12 @@ def _problem_of_address(value: object) -> str | None:
         return None
     # What came is not shown: it may hold a password.
     return f"expected an address that starts with {' or '.join(REDIS_SCHEMES)}, or an empty text"
+
+
+def _problem_of_prefix(value: object) -> str | None:
+    if isinstance(value, str) and PREFIX.fullmatch(value):
+        return None
+    return f"expected at most 40 letters, digits, hyphens and underscores, got {value!r}"
 
 
 def _problem_of_proxies(value: object) -> str | None:

@@ -15,7 +15,7 @@ from .addresses import address_of, counted_as, hint
 from .admission import gone, require_login_session
 from .audience import owner
 from .authentication import user_of
-from .conf import Options
+from .conf import Options, site_prefix
 from .connection import Connection
 from .consumer import SocketIOConsumer
 from .endings import Ending
@@ -220,9 +220,9 @@ class SocketIOServer:
 
 
 def shared_store(url: str) -> "SharedStore | None":
-    """Return what processes count in together, in the Redis server at `url`, None for no URL."""
+    """Return what processes of this site count in together, in the Redis server at `url`, None for no URL."""
     if not url:
         return None
     from .shared import SharedStore  # needs a package that others can do without
 
-    return SharedStore(url)
+    return SharedStore(url, site_prefix())

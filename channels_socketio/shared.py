@@ -7,7 +7,7 @@ alone, which lets through as many times the limit as there are processes, and re
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from time import monotonic
 from typing import Any
@@ -20,7 +20,6 @@ from redis.exceptions import RedisError
 
 from .limits import Rate
 
-PREFIX = "socketio"
 TIMEOUT = 1.0
 PAUSE = 2.0  # without questions after one that was not answered
 CONNECTIONS = 50  # to Redis; who needs one more waits
@@ -43,11 +42,12 @@ if wait > 0 then return wait end
 redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 return 0
 """
-# Each key is a hash of what each process counts, of which those that are alive matter. ARGV: the own id, the lease, how
-# long counts are kept; then a limit for each key. Returns the number of the first key that is full, or else 0.
+# Each key is a hash of what each process counts, of which those that are alive matter. ARGV: the own id, what precedes
+# an id in the name of its lease, the lease, how long counts are kept; then a limit for each key. Returns the number of
+# the first key that is full, or else 0.
 ENTER = """
-local alive = '{prefix}:alive:'
-redis.call('SET', alive .. ARGV[1], 1, 'PX', ARGV[2])
+local alive = ARGV[2]
+redis.call('SET', alive .. ARGV[1], 1, 'PX', ARGV[3])
 for number, key in ipairs(KEYS) do
     local total = 0
     local counts = redis.call('HGETALL', key)
@@ -58,26 +58,26 @@ for number, key in ipairs(KEYS) do
             redis.call('HDEL', key, counts[at])
         end
     end
-    if total >= ARGV[3 + number] - 0 then return number end
+    if total >= ARGV[4 + number] - 0 then return number end
 end
 for _, key in ipairs(KEYS) do
     redis.call('HINCRBY', key, ARGV[1], 1)
-    redis.call('PEXPIRE', key, ARGV[3])
+    redis.call('PEXPIRE', key, ARGV[4])
 end
 return 0
-""".replace("{prefix}", PREFIX)
-# ARGV: the own id, the lease, how long counts are kept; then a change for each key.
+"""
+# ARGV: as above, then a change for each key.
 CHANGE = """
-redis.call('SET', '{prefix}:alive:' .. ARGV[1], 1, 'PX', ARGV[2])
+redis.call('SET', ARGV[2] .. ARGV[1], 1, 'PX', ARGV[3])
 for number, key in ipairs(KEYS) do
-    if redis.call('HINCRBY', key, ARGV[1], ARGV[3 + number]) <= 0 then
+    if redis.call('HINCRBY', key, ARGV[1], ARGV[4 + number]) <= 0 then
         redis.call('HDEL', key, ARGV[1])
     else
-        redis.call('PEXPIRE', key, ARGV[3])
+        redis.call('PEXPIRE', key, ARGV[4])
     end
 end
 return 0
-""".replace("{prefix}", PREFIX)
+"""
 
 Argument = str | int
 
@@ -85,17 +85,21 @@ logger = logging.getLogger(__name__)
 
 
 class SharedStore:
-    """Buckets and counts in the Redis server at `url`. Part of Limiter's and Places' contracts."""
+    """Buckets and counts in the Redis server at `url`. Part of Limiter's and Places' contracts.
 
-    def __init__(self, url: str) -> None:
+    Stores with the same `prefix` count together.
+    """
+
+    def __init__(self, url: str, prefix: str) -> None:
         self._url = url
+        self._prefix = f"socketio:{prefix}"
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
         self._silent_until = 0.0
 
     async def take(self, key: str, rate: Rate, cost: int) -> float | None:
         """See limits.Store."""
         interval = ceil(MICROSECONDS / rate.per_second)
-        wait = await self._run(TAKE, [f"{PREFIX}:{key}"], [interval * cost, interval * rate.burst])
+        wait = await self._run(TAKE, [f"{self._prefix}:{key}"], [interval * cost, interval * rate.burst])
         return wait / MICROSECONDS if wait else None
 
     async def enter(self, process: str, limits: Mapping[str, int]) -> int | None:
@@ -103,17 +107,23 @@ class SharedStore:
 
         Returns the number of that one, from 1, 0 for none, and None without an answer.
         """
-        return await self._run(ENTER, [*map(counts_key, limits)], arguments(process, limits))
+        return await self._run(ENTER, self._counts(limits), self._arguments(process, limits))
 
     async def change(self, process: str, changes: Mapping[str, int]) -> bool:
         """Change counts, and stay alive; return whether that was answered."""
-        return await self._run(CHANGE, [*map(counts_key, changes)], arguments(process, changes)) is not None
+        return await self._run(CHANGE, self._counts(changes), self._arguments(process, changes)) is not None
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.aclose(close_connection_pool=True)
+
+    def _counts(self, keys: Iterable[str]) -> list[str]:
+        return [f"{self._prefix}:connections:{key}" for key in keys]
+
+    def _arguments(self, process: str, numbers: Mapping[str, int]) -> list[Argument]:
+        return [process, f"{self._prefix}:alive:", *TIMES, *numbers.values()]
 
     async def _run(self, script: str, keys: Sequence[str], arguments: Sequence[Argument]) -> int | None:
         if monotonic() < self._silent_until:
@@ -133,13 +143,3 @@ class SharedStore:
             pool = BlockingConnectionPool.from_url(self._url, max_connections=CONNECTIONS, timeout=TIMEOUT, retry=retry)
             client = self._clients[loop] = Redis(connection_pool=pool)
         return client
-
-
-def arguments(process: str, numbers: Mapping[str, int]) -> list[Argument]:
-    """Return the arguments of ENTER and CHANGE."""
-    return [process, *TIMES, *numbers.values()]
-
-
-def counts_key(key: str) -> str:
-    """Return the name in Redis of what is counted under `key`."""
-    return f"{PREFIX}:connections:{key}"

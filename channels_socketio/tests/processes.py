@@ -153,7 +153,7 @@ class Hall:
     """The application of `hall.py` in a process of its own; `options` are those of SOCKETIO."""
 
     def __init__(
-        self, folder: Path, server: str, options: Mapping[str, float], env: dict[str, str] | None = None
+        self, folder: Path, server: str, options: Mapping[str, object], env: dict[str, str] | None = None
     ) -> None:
         self.server, self.port = server, free_port()
         self.ws_url = f"ws://127.0.0.1:{self.port}/socket.io/?EIO=4&transport=websocket"

@@ -64,7 +64,7 @@ def test_the_protocol_needs_the_standard_library_only_and_neither_io_nor_clock_n
     [
         ("hub", set()),
         ("deadlines", set()),
-        ("backplane", {"hub", "protocol"}),
+        ("backplane", {"conf", "hub", "protocol"}),
         ("log", set()),
         ("tail", {"log", "payloads", "protocol"}),
         ("feed", {"backplane", "hub", "log", "protocol", "tail"}),

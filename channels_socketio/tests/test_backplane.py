@@ -5,14 +5,16 @@ import json
 import logging
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
+from pytest_django import Settings
 
-from channels_socketio.backplane import GROUP, OUTBOX_LIMIT, Backplane, news_message
+from channels_socketio.backplane import OUTBOX_LIMIT, Backplane, news_item, news_message, send_alone, site_group
 from channels_socketio.hub import Hub
 from channels_socketio.protocol.parcel import Parcel, join, pack
 from channels_socketio.tests.party import eventually
@@ -58,6 +60,11 @@ class Member:
 def redis_layer(url: str) -> Any:
     """Return a channel layer of its own, as each process has one."""
     return RedisPubSubChannelLayer(hosts=[url])
+
+
+def note_letter(letters: list[tuple[str, Any]], site: str, letter: dict[str, Any]) -> None:
+    """Keep a letter, and which site has got it."""
+    letters.append((site, letter))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +126,38 @@ async def test_who_is_skipped_is_skipped_everywhere(members: list[Member]) -> No
     assert one.got["a"] == [("4second",)]
 
 
+@pytest.mark.parametrize("database", ["/0", "/1"])
+async def test_sites_that_share_a_redis_server_do_not_hear_each_other(
+    redis: Redis, settings: Settings, database: str
+) -> None:
+    """Neither by news and letters, nor by what a process without clients sends, whatever database they name."""
+    sites: dict[str, Member] = {}
+    layers = {"one": redis_layer(redis.url), "other": redis_layer(redis.url.removesuffix("/0") + database)}
+    letters: list[tuple[str, Any]] = []
+    for site, layer in layers.items():
+        settings.SECRET_KEY = f"the key of the site that is called {site}"
+        sites[site] = Member("process", layer)  # the name is random in truth: letters are to collide if they can
+        sites[site].backplane.on_letter = partial(note_letter, letters, site)
+        await sites[site].backplane.start()
+    for site in ("one", "other"):
+        settings.SECRET_KEY = f"the key of the site that is called {site}"
+        beside = Member("beside", redis_layer(redis.url))
+        await beside.backplane.start()
+        beside.say(f"4to {site}")
+        assert await beside.backplane.tell("process", {"to": site})
+        assert await send_alone(redis_layer(redis.url), news_item("/", pack([f"4alone to {site}"]), (), False))
+    await eventually(lambda: all(len(site.got["a"]) >= 2 for site in sites.values()), "each heard its own news")
+    await eventually(lambda: len(letters) >= 2, "each got its own letter")
+    for site, member in sites.items():
+        assert sorted(member.got["a"]) == [(f"4alone to {site}",), (f"4to {site}",)]
+    assert sorted(letters, key=str) == [("one", {"to": "one"}), ("other", {"to": "other"})]
+
+
+def test_a_site_may_name_its_prefix(settings: Settings) -> None:
+    settings.SOCKETIO = {"PREFIX": "tea"}
+    assert site_group() == "socketio.tea"
+
+
 async def test_news_of_another_version_are_logged_and_cost_nothing_else(
     redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,11 +166,11 @@ async def test_news_of_another_version_are_logged_and_cost_nothing_else(
     await one.backplane.start()
     await two.backplane.start()
     caplog.set_level(logging.INFO)
-    await layer.group_send(GROUP, news_message("newer", [["gossip", 1], ["gossip", 2]]))
+    await layer.group_send(site_group(), news_message("newer", [["gossip", 1], ["gossip", 2]]))
     one.say("4next")
     await eventually(lambda: two.got["a"] == [("4next",)], "news flow on")
     assert caplog.text.count("News of the kind 'gossip' reach nobody here.") == 2  # once in each of the two
-    await layer.group_send(GROUP, {"type": "socketio.news", "process": "newer", "items": 1})
+    await layer.group_send(site_group(), {"type": "socketio.news", "process": "newer", "items": 1})
     one.say("4last")
     await eventually(lambda: two.got["a"] == [("4next",), ("4last",)], "news flow again")
     assert "Listening to the layer failed" in caplog.text

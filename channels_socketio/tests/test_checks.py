@@ -14,10 +14,11 @@ KEYS = (
     "BACKLOG, UPGRADE_TIMEOUT, RECOVERY, RECOVERY_SECONDS, RECOVERY_LIMIT, LOG_INTERVAL, "
     "SESSION_CHECK_INTERVAL, LEGACY_CLIENTS, "
     "LIMITS, CONNECTIONS_PER_SESSION, CONNECTIONS_PER_ADDRESS, HANDSHAKES_PER_MINUTE, MESSAGES_PER_SECOND, "
-    "MESSAGES_AT_ONCE, LIMITS_REDIS, TRUSTED_PROXIES, REQUIRE_ORIGIN"
+    "MESSAGES_AT_ONCE, LIMITS_REDIS, TRUSTED_PROXIES, REQUIRE_ORIGIN, PREFIX"
 )
 
 NO_REDIS = "expected an address that starts with redis:// or rediss:// or unix://, or an empty text"
+NO_PREFIX = "expected at most 40 letters, digits, hyphens and underscores, got"
 NO_PROXY = "expected addresses, networks such as 10.0.0.0/8, or 'unix', got"
 
 WRONG: list[tuple[Any, list[str]]] = [
@@ -54,6 +55,12 @@ WRONG: list[tuple[Any, list[str]]] = [
     ({"TRUSTED_PROXIES": ["proxy"]}, [f"SOCKETIO['TRUSTED_PROXIES']: {NO_PROXY} 'proxy'."]),
     ({"TRUSTED_PROXIES": ["10.0.0.1/8"]}, [f"SOCKETIO['TRUSTED_PROXIES']: {NO_PROXY} '10.0.0.1/8'."]),
     ({"TRUSTED_PROXIES": ["::1", None]}, [f"SOCKETIO['TRUSTED_PROXIES']: {NO_PROXY} None."]),
+    ({"PREFIX": None}, [f"SOCKETIO['PREFIX']: {NO_PREFIX} None."]),
+    ({"PREFIX": "a.b"}, [f"SOCKETIO['PREFIX']: {NO_PREFIX} 'a.b'."]),
+    ({"PREFIX": "tea house"}, [f"SOCKETIO['PREFIX']: {NO_PREFIX} 'tea house'."]),
+    ({"PREFIX": "thé"}, [f"SOCKETIO['PREFIX']: {NO_PREFIX} 'thé'."]),
+    ({"PREFIX": "tea\n"}, [f"SOCKETIO['PREFIX']: {NO_PREFIX} 'tea\\n'."]),
+    ({"PREFIX": "x" * 41}, [f"SOCKETIO['PREFIX']: {NO_PREFIX} {'x' * 41!r}."]),
     (
         {"BACKLOG": 0, "PING_INTERVAL": 25, "X": 1},
         ["SOCKETIO['BACKLOG']: expected a whole number above 0, got 0.", f"SOCKETIO['X']: expected one of {KEYS}."],

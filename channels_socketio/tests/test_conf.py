@@ -1,16 +1,21 @@
 """The options in SOCKETIO: their defaults, where each goes, and what is wrong with others."""
 
 import re
+import secrets
 from typing import Any
 
 import pytest
+from channels.layers import InMemoryChannelLayer
 from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
 
 from channels_socketio import conf
-from channels_socketio.conf import DEFAULTS, Options, find_problems
+from channels_socketio.backplane import letters_of, site_group
+from channels_socketio.conf import DEFAULTS, Options, find_problems, site_prefix
 from channels_socketio.limits import Rate
 from channels_socketio.protocol.engine import EngineOptions
 from channels_socketio.protocol.socketio import SocketIOOptions
+from channels_socketio.runtime import PROCESS_BYTES
 from channels_socketio.tests.test_checks import WRONG
 
 
@@ -73,6 +78,7 @@ def test_each_option_goes_to_its_place() -> None:
         "LIMITS_REDIS": "unix:///run/redis",
         "TRUSTED_PROXIES": ["10.0.0.0/8", "::1", "unix"],
         "REQUIRE_ORIGIN": True,
+        "PREFIX": "Tea_house-1",
     }
     assert settings.keys() == DEFAULTS.keys()
     assert Options.from_settings(settings) == Options(
@@ -102,3 +108,24 @@ def test_wrong_options_raise_with_all_that_is_wrong(settings: Any, problems: lis
     with pytest.raises(ImproperlyConfigured) as caught:
         Options.from_settings(settings)
     assert str(caught.value) == " ".join(problems)
+
+
+def test_a_sites_prefix_is_its_option_or_else_comes_from_its_key_and_does_not_show_it(settings: Settings) -> None:
+    settings.SOCKETIO = {"PREFIX": "tea"}
+    assert site_prefix() == "tea"
+    prefixes = []
+    for key in ("a key", "a key", b"a key", "another key"):
+        settings.SOCKETIO, settings.SECRET_KEY = {}, key
+        prefixes.append(site_prefix())
+    assert prefixes[0] == prefixes[1] == prefixes[2] != prefixes[3]
+    assert re.fullmatch("[0-9a-f]{16}", prefixes[0])
+    del settings.SOCKETIO
+    assert site_prefix() == prefixes[3]
+
+
+@pytest.mark.parametrize("prefix", ["", "x" * 40])
+def test_every_prefix_makes_names_that_channel_layers_take(settings: Settings, prefix: str) -> None:
+    settings.SOCKETIO = {"PREFIX": prefix}
+    layer = InMemoryChannelLayer()
+    for name in (site_group(), letters_of(site_group(), secrets.token_urlsafe(PROCESS_BYTES))):
+        layer.require_valid_group_name(name)

@@ -55,7 +55,7 @@ class Full:
 @pytest.fixture
 async def in_redis(redis: Redis) -> AsyncIterator[list[SharedStore]]:
     """What four processes count in together."""
-    stores = [SharedStore(redis.url) for _ in range(4)]
+    stores = [SharedStore(redis.url, "site") for _ in range(4)]
     yield stores
     for store in stores:
         await store.close()
@@ -126,6 +126,14 @@ async def test_processes_share_a_bucket_in_redis(in_redis: list[SharedStore]) ->
     assert turns.count(None) == 5
 
 
+async def test_another_site_has_buckets_of_its_own_in_the_same_redis(redis: Redis, in_redis: list[SharedStore]) -> None:
+    name, other = uuid4().hex, SharedStore(redis.url, "other")
+    assert await Limiter(name, Rate(0.01, 5), in_redis[0]).take("ada", 5) is None
+    assert await Limiter(name, Rate(0.01, 5), other).take("ada", 5) is None
+    assert await Limiter(name, Rate(0.01, 5), in_redis[1]).take("ada") is not None
+    await other.close()
+
+
 async def test_many_at_the_same_time_get_no_more_than_there_is(in_redis: list[SharedStore]) -> None:
     name = uuid4().hex
     limiters = [Limiter(name, Rate(0.01, 20), store) for store in in_redis]
@@ -141,13 +149,13 @@ async def test_redis_forgets_full_buckets(in_redis: list[SharedStore]) -> None:
     store = in_redis[0]
     assert await store.take("brief", Rate(1000, 10), 10) is None
     async with asyncio.timeout(5):
-        while await store._client().exists("socketio:brief"):
+        while await store._client().exists("socketio:site:brief"):
             await asyncio.sleep(0.01)
 
 
 async def test_without_redis_each_process_counts_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     server = Redis(tmp_path).start()
-    store = SharedStore(server.url)
+    store = SharedStore(server.url, "site")
     limiter = Limiter("messages", Rate(0.01, 2), store)
     assert await limiter.take("ada") is None
     server.stop()

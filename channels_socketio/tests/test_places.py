@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from channels_socketio import places as module
 from channels_socketio.places import Full, Place, Places
 from channels_socketio.shared import LEASE_MS, SharedStore
-from channels_socketio.tests.processes import Redis
+from channels_socketio.tests.processes import Hall, Redis
+from channels_socketio.tests.wire import Dial
 
 LIMITS = {"session a": 2, "address 1": 3}
 
@@ -44,7 +47,7 @@ async def two(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[li
     """The places of two processes."""
     monkeypatch.setattr(module, "KEEP_SECONDS", 0.05)
     monkeypatch.setattr("channels_socketio.shared.PAUSE", 0.05)
-    stores = [SharedStore(redis.url) for _ in range(2)]
+    stores = [SharedStore(redis.url, "site") for _ in range(2)]
     both = [Places(store) for store in stores]
     yield both
     for places, store in zip(both, stores, strict=True):
@@ -126,8 +129,8 @@ async def test_a_process_that_dies_takes_its_places_with_it(two: list[Places], m
 
 async def test_a_process_that_lives_keeps_its_lease(two: list[Places], redis: Redis) -> None:
     await two[0].enter({"x": 1})
-    store = SharedStore(redis.url)
-    lease = f"socketio:alive:{two[0]._id}"
+    store = SharedStore(redis.url, "site")
+    lease = f"socketio:site:alive:{two[0]._id}"
     before = await store._client().pttl(lease)
     async with asyncio.timeout(10):
         while (left := await store._client().pttl(lease)) <= before:
@@ -155,3 +158,20 @@ async def test_without_redis_each_counts_alone_and_afterwards_all_is_told_again(
         while await can_enter(there, {"x": 2}):
             await asyncio.sleep(0.01)
     assert await can_enter(there, {"x": 3})
+
+
+# Real processes
+
+
+async def test_processes_of_a_site_count_together_and_those_of_another_by_themselves(
+    tmp_path: Path, redis: Redis, dial: Dial
+) -> None:
+    options = {"CONNECTIONS_PER_ADDRESS": 1, "LIMITS_REDIS": redis.url}
+    keys = [f"the key of the site that is called {name}" for name in ("one", "one", "other")]
+    with ExitStack() as stack:
+        halls = [stack.enter_context(Hall(tmp_path, "serve", options, {"SECRET_KEY": key})) for key in keys]
+        first, second, foreign = (hall.ws_url for hall in halls)
+        await dial(first)
+        with pytest.raises(InvalidStatus):
+            await dial(second)
+        await dial(foreign)

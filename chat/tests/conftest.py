@@ -1,6 +1,6 @@
 """Fixtures of the chat's tests."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,8 +8,10 @@ from asgiref.sync import SyncToAsync
 from django.db import connections
 
 from channels_socketio.tests.processes import Postgres, Site, servers
+from channels_socketio.tests.wire import Dial
 from chat.database import DatabaseThread
 from chat.limits import current_limits
+from chat.tests.guests import Guests
 
 if TYPE_CHECKING:
     from chat.tests.browser import Browser, Come
@@ -77,6 +79,14 @@ def come(browser: "Browser", request: pytest.FixtureRequest) -> "Iterator[Come]"
     from chat.tests.browser import visitors
 
     yield from visitors(browser, request.node.nodeid)
+
+
+@pytest.fixture
+async def guests(dial: Dial) -> AsyncIterator[Guests]:
+    """Clients of real servers."""
+    found = Guests(dial)
+    yield found
+    found.close()
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,7 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -19,67 +18,16 @@ from channels_socketio.runtime import current_runtime
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.party import Connect, eventually
 from channels_socketio.tests.processes import Redis, Site
-from channels_socketio.tests.wire import Dial, WireClient
 from chat import company
 from chat.database import in_thread
 from chat.rooms import namespace_of
 from chat.sessions import SessionStore
+from chat.tests.guests import Guest, Guests
 from chat.tests.people import holder, log_in, visit
 from chatproject.asgi import application
 
-PATH = "/socket.io/?EIO=4&transport=websocket"
 PEOPLE = int(os.environ.get("PEOPLE", "60"))
 SPAN = 10.0 if PEOPLE > 500 else 3.0  # seconds in which they come
-
-
-class Guest:
-    """A client of a real server that listens all the time."""
-
-    def __init__(self, client: WireClient) -> None:
-        self.client = client
-        self.events: list[tuple[float, str, dict[str, Any]]] = []
-        self.task = asyncio.create_task(self._listen())
-
-    @property
-    def presence(self) -> dict[str, Any]:
-        """What was heard last of who is there."""
-        return self.client.passing[-1] if self.client.passing else {}
-
-    async def _listen(self) -> None:
-        while True:
-            event, data, *_ = await self.client.receive_event(60)
-            self.events.append((time.monotonic(), event, data))
-
-    def names(self, event: str) -> list[list[str]]:
-        """Return the names in all events of one kind."""
-        return [data["names"] for _, name, data in self.events if name == event]
-
-
-class Guests:
-    """Opens clients, and closes them after the test."""
-
-    def __init__(self, dial: Dial) -> None:
-        self._dial = dial
-        self.all: list[Guest] = []
-
-    async def invite(self, site: Site, cookie: str) -> Guest:
-        """Return a client in the lobby."""
-        headers = {"Cookie": f"sessionid={cookie}"}
-        self.all.append(Guest(await self._dial(site.ws_url + PATH, additional_headers=headers)))
-        return self.all[-1]
-
-    def close(self) -> None:
-        """Stop listening."""
-        for guest in self.all:
-            guest.task.cancel()
-
-
-@pytest.fixture
-async def guests(dial: Dial) -> AsyncIterator[Guests]:
-    """Clients of real servers."""
-    found = Guests(dial)
-    yield found
-    found.close()
 
 
 @pytest.fixture
