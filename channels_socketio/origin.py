@@ -22,6 +22,7 @@ from django.utils.http import is_same_domain
 
 from .limits import notices
 from .refusal import FORBIDDEN, refuse
+from .servers.daphne_scheme import has_tls
 
 MESSAGE = "Origin not allowed."
 SHOWN = 200  # characters of what a stranger sent
@@ -48,9 +49,12 @@ class OriginNotAllowed(Exception):
 
 
 class ScopeRequest(HttpRequest):
-    """What Django's rules about hosts and schemes need of an ASGI scope, of HTTP or WebSocket."""
+    """What Django's rules about hosts and schemes need of an ASGI scope, of HTTP or WebSocket.
 
-    def __init__(self, scope: Any) -> None:
+    `tls` says whether a request whose scope has no scheme came over TLS.
+    """
+
+    def __init__(self, scope: Any, tls: bool = False) -> None:
         # Django's own would build forms, files and cookies, for every handshake and poll.
         self.META = {}
         keys = meta_keys(*(settings.SECURE_PROXY_SSL_HEADER or ())[:1])
@@ -58,7 +62,7 @@ class ScopeRequest(HttpRequest):
             if (key := keys.get(name)) is not None:
                 text = value.decode("latin-1")
                 self.META[key] = f"{self.META[key]},{text}" if key in self.META else text
-        self._secure = scope.get("scheme") in {"https", "wss"}
+        self._secure = scope["scheme"] in {"https", "wss"} if "scheme" in scope else tls
 
     def _get_scheme(self) -> str:
         return "https" if self._secure else "http"
@@ -83,7 +87,7 @@ class OriginCheck:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on or refuse it."""
         try:
-            foreign = foreign_origin(ScopeRequest(scope))
+            foreign = foreign_origin(ScopeRequest(scope, tls="scheme" not in scope and has_tls(send)))
         except OriginNotAllowed as refused:
             notices.note("origin", "%s", refused)
             await refuse(scope, receive, send, FORBIDDEN, MESSAGE)

@@ -18,10 +18,16 @@ except ImportError:
 
 def find_write(send: Any) -> Callable[[bytes], None] | None:
     """Return what writes ready frames to the WebSocket that an ASGI `send` belongs to; None under other servers."""
+    protocol = find_protocol(send)
+    return None if protocol is None else partial(write_frames, protocol)
+
+
+def find_protocol(send: Any) -> Any:
+    """Return Daphne's protocol of the WebSocket that an ASGI `send` belongs to; None under other servers."""
     if WebSocketProtocol is None or not isinstance(send, partial) or not send.args:
         return None
     protocol = send.args[0]
-    return partial(write_frames, protocol) if isinstance(protocol, WebSocketProtocol) else None
+    return protocol if isinstance(protocol, WebSocketProtocol) else None
 
 
 def write_frames(protocol: Any, frames: bytes) -> None:
