@@ -159,12 +159,18 @@ class Backplane:
             return
         if message["process"] == self._process:
             return
-        for kind, *args in message["items"]:
-            if (handler := self._handlers.get(kind)) is not None:
-                handler(*args)
-            elif kind not in self._strange:  # of another version, or of a part that is not in use here
-                self._strange.append(kind)
-                logger.info("News of the kind %.100r reach nobody here.", kind)
+        for item in message["items"]:
+            try:
+                self._handle(*item)
+            except Exception as error:  # the other items are news for others
+                logger.error("News from another process could not be handled: %.100r.", item, exc_info=error)
+
+    def _handle(self, kind: str, *args: Any) -> None:
+        if (handler := self._handlers.get(kind)) is not None:
+            handler(*args)
+        elif kind not in self._strange:  # of another version, or of a part that is not in use here
+            self._strange.append(kind)
+            logger.info("News of the kind %.100r reach nobody here.", kind)
 
     def _publish_packets(
         self, room: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool

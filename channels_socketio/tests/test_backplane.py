@@ -37,6 +37,10 @@ class Client:
 
     offer = deliver
 
+    def fail(self, error: Exception) -> None:
+        """Take no error."""
+        raise AssertionError from error
+
 
 class Member:
     """A process's hub and backplane, and what its clients got: in `/` the sockets `a` and `b`, in `/tea` `c`.
@@ -284,3 +288,20 @@ async def test_processes_hear_each_other_go_on_alone_without_redis_and_find_toge
             await hear(other, ["said", json.dumps({"to": newcomer.sid})])
     finally:
         redis.stop()
+
+
+async def test_news_that_cannot_be_handled_leave_the_rest_of_the_batch_alone(
+    members: list[Member], caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = members
+
+    def fail(*args: Any) -> None:
+        raise LookupError("asked for")
+
+    two.backplane.handle("bad news", fail)
+    one.say("41")
+    one.backplane.tell_all("bad news")
+    one.say("42")
+    await eventually(lambda: len(two.got["a"]) == 2, "the others had come")
+    assert two.got["a"] == [("41",), ("42",)]
+    assert caplog.text.count("LookupError: asked for") == 1
