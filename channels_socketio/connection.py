@@ -2,13 +2,16 @@
 
 After any input: feed, dispatch, flush. `deliver` is the one function that sends to a client: its own
 packets come there by way of the hub, which keeps them in order with what is published.
+
+An error of the server's that concerns one client ends that client and nobody else. Whoever loops over several catches
+what one of them raises and gives it to its `fail`, the one place where that is logged.
 """
 
 import hashlib
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .admission import gone
@@ -48,6 +51,9 @@ class Connection:
     __slots__ = (
         "_backlog",
         "_budget",
+        "_failed",
+        "_handled",
+        "_handled_at_check",
         "_messages",
         "_probe_at",
         "_quiet_at",
@@ -55,6 +61,7 @@ class Connection:
         "_unconfirmed_at_ping",
         "close_reason",
         "engine",
+        "final",
         "login",
         "place",
         "protocol",
@@ -93,6 +100,10 @@ class Connection:
         self._unconfirmed = 0
         self._unconfirmed_at_ping: int | None = None
         self._backlog = 0
+        self.final = False  # no event is handled any more: the authority is gone, or the state is in doubt
+        self._failed = False
+        self._handled = 0  # events
+        self._handled_at_check = 0
         self._messages = server.options.messages
         self._quiet_at = 0.0  # when all messages so far are made up for
 
@@ -145,36 +156,34 @@ class Connection:
     def upgrade(self, transport: Transport, packets: Sequence[Encoded]) -> None:
         """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
         self.transport = transport
-        transport.send_parcel(pack(packets))
+        self._attempt(transport.send_parcel, pack(packets))
         self.runtime.roll.note(self.engine.sid)
         self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
         self.runtime.deadlines.watch(self)
 
     def close(self, reason: Reason, detail: str = "") -> None:
-        """End the connection; what was queued before is sent first."""
-        if self.closed:
-            return
-        self.flush()
-        self.runtime.hub.flush()
-        self.close_reason = reason
-        self.engine.close(reason)
-        self.protocol.close()
-        sockets, self.sockets = self.sockets, {}
-        self.runtime.connections.pop(self.engine.sid, None)
-        if self.login is not None:
-            self.runtime.guard.leave(self, self.login)
-        self.place.leave()
-        self.runtime.roll.note(self.engine.sid)
-        for socket in sockets.values():
-            socket.handle_end(reason.text)
-        self.transport.close(reason)
-        logger.log(reason.log_level, "Closed %s: %s. %s", self.label, reason.text, detail)
+        """End the connection; what was queued before is sent first. Raises nothing."""
+        if not self.closed:
+            self.flush()
+            self.runtime.hub.flush()
+        if not self.closed:  # still: to send what was queued may have ended it
+            self._shut(reason, detail)
+
+    def fail(self, error: BaseException, reason: Reason = Reason.INTERNAL_ERROR) -> None:
+        """End the connection at once because of an error of the server's; the first is logged. Raises nothing."""
+        if not self._failed:
+            self._failed = self.final = True
+            logger.error("Something failed for %s.", self.label, exc_info=error)
+        if not self.closed:
+            self._shut(reason, type(error).__name__)
 
     def end(self, ending: Ending) -> None:
         """Tell all sockets that their login session has ended, put them out, and close.
 
         Official clients do not come back by themselves.
         """
+        self.final = True
+        self.runtime.note_end(self)
         for socket in list(self.sockets.values()):
             if socket.connected:
                 socket.emit(EVENT, [ending._asdict()])
@@ -182,7 +191,6 @@ class Connection:
                 self.disconnect(socket, Reason.SESSION_ENDED)
             else:
                 self.refuse(socket, Refused(EVENT, ending.message))
-        self.runtime.note_end(self)
         self.close(Reason.SESSION_ENDED, ending.reason)
 
     def rebind(self, login: Login, session: Any, user: Any) -> None:
@@ -243,10 +251,11 @@ class Connection:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`; part of Deadlines' contract."""
-        if self.congested:
+        if self.congested and self._handled != self._handled_at_check:
             self.engine.extend(now)  # the client's pong may stand behind what is not read yet
         else:
             self.engine.handle_timeout(now)
+        self._handled_at_check = self._handled
         self.protocol.handle_timeout(now)
         self._pump(now)
 
@@ -273,33 +282,41 @@ class Connection:
         self.flush()
         socket.handle_end(reason.text)
 
-    def count_backlog(self, change: int) -> None:
-        """Count events that wait for their handlers."""
+    def begin_event(self) -> None:
+        """Count an event that waits for its handler."""
+        self._backlog += 1
+
+    def finish_event(self) -> None:
+        """Count it no more, whatever has become of it. Raises nothing."""
         congested = self.congested
-        self._backlog += change
+        self._backlog -= 1
+        self._handled += 1
         if congested and not self.congested:
             self.engine.extend(self.runtime.now())
-            self.transport.resume()
+            self._attempt(self.transport.resume)
 
     def _pump(self, now: float) -> None:
         closed: EngineClosed | None = None
-        for engine_event in self.engine.events_received():
-            match engine_event:
-                case MessageReceived():
-                    self.protocol.receive_data(engine_event.data, now)
-                    if self._messages is not None and self._exceeds(self._messages, now):
-                        closed = EngineClosed(Reason.TOO_MANY_EVENTS)
-                        break
-                case PongReceived():
-                    self._unconfirmed -= self._unconfirmed_at_ping or 0
-                    self._unconfirmed_at_ping = None
-                case EngineClosed():
-                    closed = engine_event
-        for event in self.protocol.events_received():
-            self._dispatch(event)
+        try:
+            for engine_event in self.engine.events_received():
+                match engine_event:
+                    case MessageReceived():
+                        self.protocol.receive_data(engine_event.data, now)
+                        if self._messages is not None and self._exceeds(self._messages, now):
+                            notices.note("messages of a connection", "Closed %s: too many messages.", self.label)
+                            closed = EngineClosed(Reason.TOO_MANY_EVENTS)
+                            break
+                    case PongReceived():
+                        self._unconfirmed -= self._unconfirmed_at_ping or 0
+                        self._unconfirmed_at_ping = None
+                    case EngineClosed():
+                        closed = engine_event
+            for event in self.protocol.events_received():
+                self._dispatch(event)
+        except Exception as error:
+            self.fail(error)
+            return
         if closed is not None:
-            if closed.reason is Reason.TOO_MANY_EVENTS:
-                notices.note("messages of a connection", "Closed %s: too many messages.", self.label)
             self.close(closed.reason, closed.detail)
             return
         self._mark_ping()
@@ -347,6 +364,28 @@ class Connection:
     def _mark_ping(self) -> None:
         if self.engine.ping_sent and self._unconfirmed_at_ping is None:
             self._unconfirmed_at_ping = self._unconfirmed
+
+    def _shut(self, reason: Reason, detail: str) -> None:
+        self.close_reason = reason
+        self.engine.close(reason)
+        self.protocol.close()
+        sockets, self.sockets = self.sockets, {}
+        self.runtime.connections.pop(self.engine.sid, None)
+        if self.login is not None:
+            self.runtime.guard.leave(self, self.login)
+        self.place.leave()
+        self._attempt(self.runtime.roll.note, self.engine.sid)
+        for socket in sockets.values():
+            self._attempt(socket.handle_end, reason.text)
+        self._attempt(self.transport.close, reason)
+        logger.log(reason.log_level, "Closed %s: %s. %s", self.label, reason.text, detail)
+
+    def _attempt(self, step: Callable[..., None], *args: Any) -> None:
+        """Do what may fail; if it does, the connection ends, and an end goes on."""
+        try:
+            step(*args)
+        except Exception as error:
+            self.fail(error)
 
     def _give_up(self) -> None:
         self.engine.data_to_send()  # nothing more goes to a client that does not read

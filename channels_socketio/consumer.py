@@ -215,7 +215,8 @@ class SocketIOConsumer:
     def entered(self) -> None:
         """The socket is live: what is emitted here comes behind all that it was greeted with.
 
-        Must not raise. After it, and only then or if the client left at this very moment, `disconnect` is called.
+        An exception ends the connection. After it, and only then or if the client left at this very moment,
+        `disconnect` is called.
         """
 
     async def disconnect(self, reason: str) -> None:

@@ -29,6 +29,9 @@ class Watched(Protocol):
     def handle_timeout(self, now: float) -> None:
         """Do what is due; may be called too early."""
 
+    def fail(self, error: Exception, /) -> None:
+        """`handle_timeout` has raised `error`: have no deadline any more, or a later one. Raises nothing."""
+
 
 class Deadlines:
     """The deadlines of everything in one event loop."""
@@ -76,6 +79,9 @@ class Deadlines:
             if watched.watched_until != when:
                 continue  # a nearer deadline was entered after this one
             watched.watched_until = math.inf
-            watched.handle_timeout(now)
+            try:
+                watched.handle_timeout(now)
+            except Exception as error:
+                watched.fail(error)
             if watched.watched_until == math.inf:  # not entered again meanwhile
                 self.watch(watched)

@@ -26,6 +26,7 @@ from django.contrib.auth import SESSION_KEY
 
 from .audience import login_key, session_hash, session_of, user_of
 from .endings import ENDED, EXPIRED, PASSWORD_CHANGED, USER_DELETED, USER_INACTIVE, Ending
+from .protocol.reasons import Reason
 from .registry import Login, Registry
 from .standing import (
     MOST,
@@ -107,9 +108,9 @@ class Guard:
         return self._follow(key, self._runtime.now() - LATE_SECONDS)
 
     def tell(self, kind: str, *args: Any) -> None:
-        """Do what one kind of news says, here and in all other processes."""
-        self._handlers[kind](*args)
+        """Do what one kind of news says, here and in all other processes, which hear of it first."""
         self._runtime.backplane.tell_all(kind, *args)
+        self._handlers[kind](*args)
 
     async def look_at(self, login: Login) -> None:
         """Return once the database was asked how `login` stands and it was done accordingly."""
@@ -131,6 +132,10 @@ class Guard:
         while self._due and self._due[0][0] <= now:
             due.append(heapq.heappop(self._due)[2])
         self._doubt(login for login in due if login.connections)
+
+    def fail(self, error: Exception) -> None:
+        """Part of Deadlines' contract; the next sweep looks at those that were not looked at now."""
+        logger.error("Login sessions could not be looked at.", exc_info=error)
 
     def _end_sessions(self, keys: Sequence[str], reason: str, message: str) -> None:
         self._remember(keys)
@@ -220,7 +225,14 @@ class Guard:
         users = await find_users(wanted) if wanted else {}
         for login, standing in live:
             if login.connections:
-                await self._judge(login, standing, users)
+                await self._judge_alone(login, standing, users)
+
+    async def _judge_alone(self, login: Login, standing: Standing, users: dict[str, Any]) -> None:
+        """Do what follows for one login session; the others of its batch go on when that fails."""
+        try:
+            await self._judge(login, standing, users)
+        except Exception as error:  # nobody is put out for it: the next sweep looks again
+            logger.error("A login session could not be judged: %s: %s", type(error).__name__, error)
 
     async def _judge(self, login: Login, standing: Standing, users: dict[str, Any]) -> None:
         self._expect(login, standing.expires)
@@ -279,19 +291,34 @@ class Guard:
             self._remember([before])
             self._renamed[before] = login.key, self._runtime.now()
         for connection in list(login.connections):
-            connection.rebind(login, session, user)
+            try:
+                connection.rebind(login, session, user)
+            except Exception as error:
+                connection.fail(error)
 
 
 def end(login: Login, ending: Ending) -> None:
     """End all connections that live by a login session."""
     for connection in list(login.connections):
+        end_connection(connection, ending)
+
+
+def end_connection(connection: "Connection", ending: Ending) -> None:
+    """End a connection: by itself if it cannot say why."""
+    try:
         connection.end(ending)
+    except Exception as error:
+        connection.fail(error, Reason.SESSION_ENDED)
 
 
 def review(login: Login) -> bool:
     """End the connections of a login session that their server does not let stay; return whether any are left."""
     for connection in list(login.connections):
-        ending = connection.server.review(connection.scope)
+        try:
+            ending = connection.server.review(connection.scope)
+        except Exception as error:  # the application's: nobody is put out for it, it is asked again with the next look
+            logger.error("Whether %s may stay could not be said.", connection.label, exc_info=error)
+            continue
         if ending is not None:
-            connection.end(ending)
+            end_connection(connection, ending)
     return bool(login.connections)

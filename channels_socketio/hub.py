@@ -10,10 +10,11 @@ for all members. The price is a slower path for targets that in one turn get mor
 their own in between: theirs are collected one by one, to keep the order.
 
 Mirrored maps, no `await`: what is true before a call is true after it. The hub knows neither connections nor
-parcels: a target has `deliver`, and `join` makes one parcel of several.
+parcels: a target has `deliver`, and `join` makes one parcel of several. A target that raises is told so by `fail`, and
+the others get all that is theirs.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 Parcel = TypeVar("Parcel")
@@ -21,13 +22,16 @@ Handed = TypeVar("Handed", contravariant=True)
 
 
 class Target(Protocol[Handed]):
-    """Whoever writes to one client. Neither method waits or raises."""
+    """Whoever writes to one client. No method waits, and `fail` raises nothing."""
 
     def deliver(self, parcel: Handed, /) -> None:
         """Write a parcel."""
 
     def offer(self, parcel: Handed, /) -> None:
         """Write a parcel if it would be on its way at once, else drop it."""
+
+    def fail(self, error: Exception, /) -> None:
+        """Another method has raised `error`: end this client alone."""
 
 
 class Post(NamedTuple, Generic[Parcel]):
@@ -106,15 +110,22 @@ class Hub(Generic[Parcel]):
     def offer(self, room: str, parcel: Parcel, skip: Collection[str] = ()) -> None:
         """Publish at once, behind what waits, to those who can take it at once."""
         self.flush()
-        for target in self._find(room, skip):
-            target.offer(parcel)
+        self._offer(parcel, self._find(room, skip))
 
     def send(self, target: Target[Parcel], parcel: Parcel) -> None:
         """Deliver `parcel` to one target, behind what was published before: at once if that is nothing."""
         if self._waiting:
             self._wait(parcel, None, (target,))
-        else:
+            return
+        try:
             target.deliver(parcel)
+        except Exception as error:
+            target.fail(error)
+
+    def offer_to(self, target: Target[Parcel], parcel: Parcel) -> None:
+        """Deliver `parcel` to one target, behind what was published before, if it can take it at once."""
+        self.flush()
+        self._offer(parcel, (target,))
 
     def flush(self) -> None:
         """Deliver what waits."""
@@ -123,10 +134,26 @@ class Hub(Generic[Parcel]):
         waiting, self._waiting = self._waiting, []
         if len(waiting) == 1:
             parcel, room, targets = waiting[0]
-            for target in self._in(room) if room is not None else targets:
-                target.deliver(parcel)
+            self._deliver(parcel, self._in(room) if room is not None else targets)
         else:
             self._flush_joined(waiting)
+
+    def _deliver(self, parcel: Parcel, targets: Iterable[Target[Parcel]]) -> None:
+        rest = iter(targets)  # the loop goes on where it was left
+        while True:
+            try:
+                for target in rest:
+                    target.deliver(parcel)
+                return
+            except Exception as error:
+                target.fail(error)
+
+    def _offer(self, parcel: Parcel, targets: Iterable[Target[Parcel]]) -> None:
+        for target in targets:
+            try:
+                target.offer(parcel)
+            except Exception as error:
+                target.fail(error)
 
     def _wait(self, parcel: Parcel, room: str | None, targets: Collection[Target[Parcel]]) -> None:
         self._waiting.append(Post(parcel, room, targets))
@@ -157,9 +184,8 @@ class Hub(Generic[Parcel]):
             mixed |= in_several(members.values())
         self._flush_mixed(waiting, mixed, members)
         for room, parcels in rooms.items():
-            parcel = self._join_parcels(parcels)
-            for target in members[room] if not mixed else [each for each in members[room] if each not in mixed]:
-                target.deliver(parcel)
+            targets = members[room] if not mixed else [each for each in members[room] if each not in mixed]
+            self._deliver(self._join_parcels(parcels), targets)
 
     def _flush_mixed(
         self,
@@ -173,7 +199,7 @@ class Hub(Generic[Parcel]):
             for target in targets if room is None else mixed_in[room]:
                 queues[target].append(parcel)
         for target, parcels in queues.items():
-            target.deliver(self._join_parcels(parcels))
+            self._deliver(self._join_parcels(parcels), (target,))
 
 
 def in_several(groups: Collection[list[Target[Parcel]]]) -> set[Target[Parcel]]:

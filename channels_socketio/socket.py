@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TASK_ENDS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 INTERNAL = Refused("internal", "Something went wrong on the server.")
 
 
@@ -133,8 +134,7 @@ class Socket:
             if not self._entered:
                 self._held.append(parcel)
         elif volatile:
-            self.hub.flush()
-            self.connection.offer(parcel)
+            self.hub.offer_to(self.connection, parcel)
         else:
             self.hub.send(self.connection, parcel)
 
@@ -224,18 +224,37 @@ class Socket:
         await run(self.consumer.gap(first, last))
 
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
-        self.connection.count_backlog(1)
+        self.connection.begin_event()
         if self._inbox is not None:
             self._inbox.append(work)
         else:
-            self._inbox = deque((work,))
-            self._worker = asyncio.create_task(self._work(self._inbox))
+            self._start(deque((work,)))
+
+    def _start(self, inbox: deque[Callable[[], Awaitable[None]]]) -> None:
+        self._inbox = inbox
+        self._worker = asyncio.create_task(self._work(inbox))
 
     async def _work(self, inbox: deque[Callable[[], Awaitable[None]]]) -> None:
-        while inbox:
-            await inbox.popleft()()
-            self.connection.count_backlog(-1)
-        self._inbox = self._worker = None
+        """Do all that is in the inbox. An error that nothing else has caught ends the client; its clean-up runs still.
+
+        A handler may have this very task cancelled: then another one goes on.
+        """
+        try:
+            while inbox:
+                try:
+                    await inbox.popleft()()
+                except TASK_ENDS as error:
+                    if not self.connection.closed:  # otherwise it is the end of the process, most likely
+                        self.connection.fail(error)
+                    raise
+                except BaseException as error:
+                    self.connection.fail(error)
+                finally:
+                    self.connection.finish_event()
+        finally:
+            self._inbox = self._worker = None
+            if inbox:
+                self._start(inbox)
 
     async def _connect(self, auth: dict[str, Any], claim: Claim | None) -> None:
         replay: list[Parcel] = []
@@ -293,8 +312,8 @@ class Socket:
             self._log_failure("rebound", error)
 
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:
-        if self.connection.close_reason is Reason.SESSION_ENDED:
-            return  # nothing more is done on its authority
+        if self.connection.final:
+            return
         event = str(args[0])
         try:
             result = await self._handle(args)
@@ -302,7 +321,7 @@ class Socket:
             self._fail_event(error, event, ack_id)
             return
         if isinstance(result, asyncio.Future):
-            self.connection.count_backlog(1)
+            self.connection.begin_event()
             self._later.append(result)
             result.add_done_callback(partial(self._answer_later, event, ack_id))
         else:
@@ -311,11 +330,15 @@ class Socket:
     def _answer_later(self, event: str, ack_id: int | None, future: "asyncio.Future[Any]") -> None:
         self._later.remove(future)
         error = RuntimeError("expected a result, got a cancelled future") if future.cancelled() else future.exception()
-        if isinstance(error, Exception):
-            self._fail_event(error, event, ack_id)
-        else:
-            self._answer(future.result(), event, ack_id)
-        self.connection.count_backlog(-1)
+        try:
+            if error is not None:
+                self._fail_event(error, event, ack_id)
+            else:
+                self._answer(future.result(), event, ack_id)
+        except Exception as failure:
+            self.connection.fail(failure)
+        finally:
+            self.connection.finish_event()
 
     def _answer(self, result: Any, event: str, ack_id: int | None) -> None:
         if ack_id is None or not self.connected:
@@ -327,7 +350,7 @@ class Socket:
         else:
             self.connection.flush()
 
-    def _fail_event(self, error: Exception, event: str, ack_id: int | None) -> None:
+    def _fail_event(self, error: BaseException, event: str, ack_id: int | None) -> None:
         if isinstance(error, SocketEnded):
             return  # a client that left while its handler asked it something is no failure
         if not isinstance(error, Refused):
@@ -360,6 +383,6 @@ class Socket:
         except Exception as error:
             self._log_failure("disconnect", error)
 
-    def _log_failure(self, where: str, error: Exception) -> None:
+    def _log_failure(self, where: str, error: BaseException) -> None:
         label = self.connection.label
         logger.error("%.100r failed in %s for %s.", where, self.namespace, label, exc_info=error)

@@ -23,6 +23,7 @@ class Reason(enum.Enum):
     SESSION_ENDED = ("session ended", logging.INFO)
     TAKEN_OVER = ("taken over", logging.INFO)
     LOG_UNAVAILABLE = ("log unavailable", logging.WARNING)
+    INTERNAL_ERROR = ("internal error", logging.INFO)  # the traceback is logged as an error
     FORCED_SERVER_CLOSE = ("forced server close", logging.INFO)
     CLIENT_DISCONNECT = ("client namespace disconnect", logging.DEBUG)
     SERVER_DISCONNECT = ("server namespace disconnect", logging.INFO)

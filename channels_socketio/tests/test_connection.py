@@ -9,6 +9,7 @@ import pytest
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.protocol.packets import Packet, PacketType
 from channels_socketio.relay import ENGINE_ID
+from channels_socketio.runtime import current_runtime
 from channels_socketio.tests.party import Connect, close_of, eventually, serve, settle
 
 
@@ -185,32 +186,53 @@ async def test_with_many_events_waiting_reading_pauses_and_goes_on_later(connect
     assert handled == list(range(50))
 
 
-async def test_a_client_that_is_not_read_cannot_time_out(connect: Connect) -> None:
+async def test_a_client_that_is_not_read_cannot_time_out_while_its_events_are_handled(connect: Connect) -> None:
     """Its pongs stand behind the events that wait: that is the server's doing, not the client's."""
-    gate = asyncio.Event()
     ended: list[str] = []
 
     class Slow(SocketIOConsumer):
         @on("work")
         async def work(self) -> str:
-            await gate.wait()
+            await asyncio.sleep(0.05)
             return "worked"
 
         async def disconnect(self, reason: str) -> None:
             ended.append(reason)
 
-    application = serve(Slow, BACKLOG=2, PING_INTERVAL=0.02, PING_TIMEOUT=0.1)
+    application = serve(Slow, BACKLOG=2, PING_INTERVAL=0.02, PING_TIMEOUT=0.5)
     client = await connect(application, "/")
-    for number in range(10):
+    for number in range(40):
         await client.send_packet(Packet(PacketType.EVENT, "/", ["work"], number))
-    await settle()
     for _ in range(2):  # an idle client that does not answer lives for one interval and one timeout
         idle = await connect(application, "/")
         assert (await close_of(idle))["reason"] == "ping timeout"
     assert ended == ["ping timeout"] * 2
-    gate.set()
-    for number in range(10):
+    for number in range(40):
         assert await client.receive_packet() == Packet(PacketType.ACK, "/", ["worked"], number)
+
+
+async def test_a_client_that_is_not_read_is_closed_when_nothing_of_it_is_handled_for_a_whole_heartbeat(
+    connect: Connect,
+) -> None:
+    """Nobody can tell whether it lives; nothing that it says would be heard."""
+    gate = asyncio.Event()
+    ended: list[str] = []
+
+    class Stuck(SocketIOConsumer):
+        @on("work")
+        async def work(self) -> None:
+            await gate.wait()
+
+        async def disconnect(self, reason: str) -> None:
+            ended.append(reason)
+
+    client = await connect(serve(Stuck, BACKLOG=2, PING_INTERVAL=0.02, PING_TIMEOUT=0.05), "/")
+    for _ in range(10):
+        await client.emit("work")
+    assert (await close_of(client))["reason"] == "ping timeout"
+    assert current_runtime().connections == {}
+    gate.set()
+    await eventually(lambda: ended == ["ping timeout"], "the consumer cleaned up")
 
 
 async def test_the_end_of_a_client_that_is_not_read_is_seen_when_reading_goes_on(connect: Connect) -> None:

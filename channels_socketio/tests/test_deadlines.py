@@ -62,6 +62,10 @@ class Patient:
         if self.deadline is not None and now >= self.deadline:
             self.deadline = None if self.period is None else now + self.period
 
+    def fail(self, error: Exception) -> None:
+        """Part of Watched."""
+        raise AssertionError from error
+
 
 class Impatient:
     """Something with one deadline, which sets `called`."""
@@ -79,6 +83,10 @@ class Impatient:
         """Part of Watched."""
         self.deadline = None
         self.called.set()
+
+    def fail(self, error: Exception) -> None:
+        """Part of Watched."""
+        raise AssertionError from error
 
 
 @pytest.fixture
@@ -192,6 +200,26 @@ def test_handling_may_watch_another(loop: SteppedLoop, deadlines: Deadlines) -> 
     deadlines.watch(Starter(loop, 10))
     loop.advance(10)
     assert other.calls == [10]
+
+
+def test_one_that_raises_is_told_so_and_the_others_are_handled(loop: SteppedLoop, deadlines: Deadlines) -> None:
+    class Failing(Patient):
+        errors = 0
+
+        def handle_timeout(self, now: float) -> None:
+            super().handle_timeout(now)
+            raise LookupError(now)
+
+        def fail(self, error: Exception) -> None:
+            self.errors += 1
+
+    failing, others = Failing(loop, 10, 10), [Patient(loop, 10) for _ in range(3)]
+    for watched in (others[0], failing, *others[1:]):
+        deadlines.watch(watched)
+    loop.advance(10)
+    assert [other.calls for other in others] == [[10]] * 3
+    loop.advance(20)
+    assert (failing.calls, failing.errors) == ([10, 20], 2)
 
 
 def test_on_uvloop_a_deadline_in_the_past_is_handled_and_others_may_follow() -> None:

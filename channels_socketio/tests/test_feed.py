@@ -238,6 +238,10 @@ class Listener:
 
     offer = deliver
 
+    def fail(self, error: Exception) -> None:
+        """Take no error."""
+        raise AssertionError from error
+
 
 class Process:
     """The feeds of one process, with one listener in `/`, whose feed has read its log."""

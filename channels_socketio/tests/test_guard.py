@@ -19,6 +19,7 @@ from channels_socketio import guard, runtime, watch
 from channels_socketio.audience import session_hash
 from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.authority import end_sessions, end_user, look_at_all, look_at_sessions
+from channels_socketio.connection import Connection
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.endings import ENDED, Ending
 from channels_socketio.guard import Guard
@@ -209,6 +210,124 @@ async def test_engine_ids_that_ended_with_their_login_session_are_known_for_a_wh
     await eventually(lambda: not current_runtime().ended, "it was forgotten")
     await other.disconnect()
     assert not current_runtime().ended
+
+
+async def test_one_that_cannot_say_why_it_ends_is_closed_and_the_others_are_told(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, order = House(), list[str]()
+    user, keys = await new_user(), []
+    for _ in range(3):
+        keys.append(await new_session(user))
+    clients = [await come(connect, house, key, "/") for key in keys for _ in range(2)]
+    victims = list(current_runtime().connections.values())[::2]
+    end = Connection.end
+
+    def fail(connection: Connection, ending: Ending) -> None:
+        order.append("here")
+        if connection in victims:
+            raise LookupError("asked for")
+        end(connection, ending)
+
+    monkeypatch.setattr(Connection, "end", fail)
+    monkeypatch.setattr(current_runtime().backplane, "tell_all", lambda kind, *args: order.append("others"))
+    await sync_to_async(end_user)(user, Ending("rude", "Go away."))
+    assert [await told(client) for client in clients[1::2]] == ["rude"] * 3
+    for client in clients[::2]:
+        assert (await close_of(client))["reason"] == "session ended"
+    assert order == ["others"] + ["here"] * 6
+    assert caplog.text.count("LookupError: asked for") == len(victims)
+    assert is_empty(house)
+
+
+async def test_after_a_failed_review_the_client_stays_and_the_others_are_reviewed(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House()
+    key = await new_session()
+    clients = [await come(connect, house, key, "/") for _ in range(3)]
+    calls = 0
+
+    def review(scope: Any) -> Ending | None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise LookupError("asked for")
+        return Ending("rude", "Go away.")
+
+    house.server.review = review
+    await sync_to_async(look_at_all)()
+    await eventually(lambda: calls == 3, "all were reviewed")
+    await eventually(lambda: len(current_runtime().connections) == 1, "two had to go")
+    assert caplog.text.count("LookupError: asked for") == 1
+    await sync_to_async(look_at_all)()
+    assert [await told(client) for client in clients] == ["rude"] * 3
+
+
+async def test_a_login_session_that_cannot_be_judged_leaves_those_of_its_batch_alone(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House()
+    clients = [await come(connect, house, await new_session(await new_user(name)), "/") for name in ("ada", "bob")]
+    judge = Guard._judge
+    calls = 0
+
+    async def fail_once(self: Guard, *args: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise LookupError("asked for")
+        await judge(self, *args)
+
+    monkeypatch.setattr(Guard, "_judge", fail_once)
+    await execute("UPDATE auth_user SET is_active = false")
+    await sync_to_async(look_at_all)()
+    await eventually(lambda: len(current_runtime().connections) == 1, "the other had to go")
+    assert caplog.text.count("LookupError: asked for") == 1
+    await sync_to_async(look_at_all)()
+    assert [await told(client) for client in clients] == ["user inactive"] * 2
+
+
+async def test_one_that_cannot_be_rebound_is_closed_and_the_others_are_rebound(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House()
+    user = await new_user("ada")
+    key = await new_session(user)
+    clients = [await come(connect, house, key, "/") for _ in range(3)]
+    victim, *_ = current_runtime().connections.values()
+    rebind = Connection.rebind
+
+    def fail(connection: Connection, *args: Any) -> None:
+        if connection is victim:
+            raise LookupError("asked for")
+        rebind(connection, *args)
+
+    monkeypatch.setattr(Connection, "rebind", fail)
+    await execute("UPDATE auth_user SET username = 'eve'")
+    await sync_to_async(look_at_all)()
+    for client in clients[1:]:
+        assert await client.receive_event() == ["rebound", "eve"]
+    assert (await close_of(clients[0]))["reason"] == "internal error"
+    assert caplog.text.count("LookupError: asked for") == 1
+
+
+async def test_nothing_more_is_handled_of_one_that_ended_with_its_login_session_and_did_not_keep_up(
+    connect: Connect,
+) -> None:
+    house = House()
+    client = await come(connect, house, await new_session(), "/")
+    house.work.shut()
+    for number in range(3):
+        await client.emit("work", number)
+    await eventually(lambda: house.work.waiting, "the first was at work")
+    [connection] = current_runtime().connections.values()
+    connection._unconfirmed = 10**9
+    [login_session] = house.guard.registry.logins.values()
+    guard.end(login_session, ENDED)
+    house.work.open()
+    await eventually(lambda: "slow consumer" in house.notes, "the socket was cleaned up")
+    assert house.notes == [0, "slow consumer"]
 
 
 async def test_a_client_that_does_not_keep_up_ends_too(connect: Connect) -> None:

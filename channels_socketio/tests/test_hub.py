@@ -1,10 +1,11 @@
 """Rooms and fan-out: by example, and against a model of plain sets."""
 
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain, repeat
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -29,6 +30,10 @@ class Box:
         """Take a parcel unless busy."""
         if not self.busy:
             self.deliver(parcel)
+
+    def fail(self, error: Exception) -> None:
+        """Take no error."""
+        raise AssertionError from error
 
 
 class Turns:
@@ -207,6 +212,67 @@ def test_a_list_of_members_is_a_copy() -> None:
     hub, _, _ = filled({"/tea": "ab"})
     hub.members("/tea").clear()
     assert hub.members("/tea") == ["a", "b"]
+
+
+class Faulty(Box):
+    """A target that raises now and then, as `faults` says, and then no more."""
+
+    def __init__(self, faults: Iterator[bool]) -> None:
+        super().__init__()
+        self.faults = faults
+        self.errors: list[Exception] = []
+
+    def deliver(self, parcel: Parcel) -> None:
+        if not self.errors and next(self.faults):
+            raise LookupError(parcel)
+        super().deliver(parcel)
+
+    def fail(self, error: Exception) -> None:
+        self.errors.append(error)
+
+
+FAULTY_STEPS = st.lists(
+    st.sampled_from(["publish /a", "publish /b", "publish 1", "offer /a", "offer 2", "send", "offer to", "end turn"]),
+    max_size=12,
+)
+
+
+@given(FAULTY_STEPS, st.lists(st.booleans(), max_size=12))
+def test_whoever_raises_all_others_get_everything_in_order(steps: list[str], faults: list[bool]) -> None:
+    """Each faulty target is told of its error once for each; the twins that never raise are the measure."""
+    hubs = []
+    for chances in (chain(faults, repeat(False)), repeat(False)):
+        turns = Turns()
+        hub: Hub[Parcel] = Hub(join, turns.soon)
+        boxes = [Faulty(chances) if number % 2 else Box() for number in range(5)]
+        for number, box in enumerate(boxes):
+            hub.join("/a", str(number), box)
+            if number != 3:
+                hub.join("/b", str(number), box)
+        for number, step in enumerate(steps):
+            do(hub, turns, boxes, step, (str(number),))
+        turns.end()
+        hubs.append(boxes)
+    for mine, twin in zip(*hubs, strict=True):
+        if isinstance(mine, Faulty) and mine.errors:
+            assert len(mine.errors) == 1
+        else:
+            assert mine.received == twin.received
+
+
+def do(hub: Hub[Parcel], turns: Turns, boxes: list[Box], step: str, parcel: Parcel) -> None:
+    """Do one of FAULTY_STEPS."""
+    match step.split():
+        case "publish", room:
+            hub.publish(room, parcel)
+        case "offer", "to":
+            hub.offer_to(boxes[1], parcel)
+        case "offer", room:
+            hub.offer(room, parcel)
+        case "send", *_:
+            hub.send(boxes[1], parcel)
+        case _:
+            turns.end()
 
 
 ROOMS = st.sampled_from(["/", "/tea", "/milk"])

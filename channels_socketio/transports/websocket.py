@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
 NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 GOING_AWAY = 1001
+INTERNAL_ERROR = 1011
 DISCONNECT = {"type": "websocket.disconnect"}
-# What `send` raises once the client is gone: an OSError by ASGI's rules, but Daphne lets its library's error through
-# between the end of the WebSocket and that of the TCP connection.
-CLIENT_GONE: tuple[type[Exception], ...] = (OSError,)
+# What writing raises once the client is gone: an OSError by ASGI's rules, but a RuntimeError when uvicorn or uvloop has
+# closed the connection, and Daphne lets its library's error through between the end of the WebSocket and that of the
+# TCP connection.
+CLIENT_GONE: tuple[type[Exception], ...] = (OSError, RuntimeError)
 with suppress(ImportError):
     from autobahn.exception import Disconnected
 
@@ -113,20 +115,26 @@ class WebSocketTransport(AsyncConsumer):
             for event in parcel.events if self._plain else map(send_event, self._encode(parcel)):
                 self._send(event)
         elif not self._closed:
-            self._put(parcel.frames if self._plain else b"".join(map(websocket_frame, self._encode(parcel))))
+            frames = parcel.frames if self._plain else b"".join(map(websocket_frame, self._encode(parcel)))
+            try:
+                self._put(frames)
+            except CLIENT_GONE:
+                self._lose()
 
     def close(self, reason: Reason) -> None:
         """Close the WebSocket, behind what was sent before."""
         if reason is Reason.SLOW_CONSUMER and self._waiting is not None:
             self._waiting.clear()  # it would never get there
         going_away = reason is Reason.SERVER_SHUTTING_DOWN
-        code = GOING_AWAY if going_away else NORMAL_CLOSURE
-        if self._stream is not None:
-            self._stream.close_frames(code, reason.text)
-        else:
-            self._send({"type": "websocket.close", "code": code, "reason": reason.text})
-        self._closed = True
-        self.resume()
+        code = INTERNAL_ERROR if reason is Reason.INTERNAL_ERROR else GOING_AWAY if going_away else NORMAL_CLOSURE
+        try:
+            if self._stream is None:
+                self._send({"type": "websocket.close", "code": code, "reason": reason.text})
+            elif not self._closed:
+                self._stream.close_frames(code, reason.text)
+        finally:
+            self._closed = True
+            self.resume()
 
     def resume(self) -> None:
         """Read on."""
@@ -218,14 +226,21 @@ class WebSocketTransport(AsyncConsumer):
             await self._resumed.wait()
 
     def _take(self, event: dict[str, Any]) -> None:
-        """Handle an event of a connection that was handed over, or hold it back while handlers are behind."""
-        if self._held is not None:
+        """Handle an event of a connection that was handed over, or hold it back while handlers are behind.
+
+        The end is not held back: what came before it, which is all there will be, goes to the handlers' queue.
+        """
+        if self._held is None and (self._closed or not self.connection.congested):
+            self._handle(event)
+        elif event["type"] == "websocket.disconnect":
+            self._closed = True
+            self._drain()
+            self._handle(event)
+        elif self._held is not None:
             self._held.append(event)
-        elif self._stream is not None and self.connection.congested and not self._closed:
+        elif self._stream is not None:
             self._held = deque((event,))
             self._stream.pause()
-        else:
-            self._handle(event)
 
     def _drain(self) -> None:
         while self._held and (self._closed or not self.connection.congested):
@@ -259,7 +274,7 @@ class WebSocketTransport(AsyncConsumer):
         except StopIteration:
             return
         except CLIENT_GONE:
-            self._closed = True  # the server's disconnect follows
+            self._lose()
             return
         self._writer = asyncio.create_task(self._write(coroutine, blocker))
 
@@ -269,9 +284,24 @@ class WebSocketTransport(AsyncConsumer):
             while self._waiting:
                 await self.base_send(self._waiting.popleft())
         except CLIENT_GONE:
-            self._closed = True
+            self._lose()
+        except Exception as error:
+            self._lose(error)
         finally:
             self._writer = self._waiting = None
+
+    def _lose(self, error: Exception | None = None) -> None:
+        """Nothing can be written any more: end the connection, whether or not the server says that the client is gone.
+
+        `error` is one that does not tell that it is.
+        """
+        self._closed = True
+        if self.connection.transport is not self:
+            return  # a candidate
+        if error is None:
+            self.connection.runtime.loop.call_soon(self._take, DISCONNECT)
+        else:
+            self.connection.fail(error)
 
 
 @types.coroutine
