@@ -21,8 +21,8 @@
 | CONNECTIONS_PER_SESSION | 10 | connections that one login session may have |
 | CONNECTIONS_PER_ADDRESS | 100 | connections that one address may have |
 | HANDSHAKES_PER_MINUTE | 600 | handshakes that one address may begin, where HandshakeThrottle is in front |
-| MESSAGES_PER_SECOND | 50 | messages that one connection may send in the long run; above, it is closed |
-| MESSAGES_AT_ONCE | 500 | messages that one connection may send at once |
+| MESSAGES_PER_SECOND | 50 | packets of any kind that one connection may send in the long run; above, it is closed |
+| MESSAGES_AT_ONCE | 500 | packets of any kind that one connection may send at once |
 | LIMITS_REDIS | '' | the Redis server in which processes count together; empty: each counts alone |
 | TRUSTED_PROXIES | () | addresses and networks whose X-Forwarded-For is believed, `unix` for a Unix socket |
 | REQUIRE_ORIGIN | False | whether clients are refused that do not say which site they are from, as browsers do |

@@ -10,6 +10,7 @@ what one of them raises and gives it to its `fail`, the one place where that is 
 import hashlib
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .admission import gone
 from .audience import audiences
 from .endings import EVENT, Ending
-from .limits import Rate, notices
+from .limits import notices
 from .places import Place
 from .protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
 from .protocol.engine_packets import Encoded
@@ -105,7 +106,7 @@ class Connection:
         self._handled = 0  # events
         self._handled_at_check = 0
         self._messages = server.options.messages
-        self._quiet_at = 0.0  # when all messages so far are made up for
+        self._quiet_at = 0.0  # when all packets so far are made up for
 
     @property
     def label(self) -> str:
@@ -136,22 +137,45 @@ class Connection:
         self.runtime.hub.flush()  # the handshake waits for nobody
 
     def receive(self, packet: Encoded) -> None:
-        """Take one encoded engine packet from the client."""
+        """Take one encoded engine packet from the client, which was counted."""
         now = self.runtime.now()
         self.engine.receive_data(packet, now)
         self._pump(now)
 
     def receive_frame(self, frame: str | bytes) -> None:
-        """Take one WebSocket frame from the client."""
+        """Take one WebSocket frame from the client, which was counted."""
         now = self.runtime.now()
         self.engine.receive_frame(frame, now)
         self._pump(now)
 
     def split_body(self, body: bytes, content_type: str) -> list[Encoded]:
-        """Return the packets in a polling body, each to be given to `receive`; closes when it is none."""
-        packets = self.engine.split_body(body, content_type)
+        """Return the packets in a polling body, counted, each to be given to `receive`.
+
+        Closes when it is no body, and when they are too many; no more are looked at than it takes to know that.
+        """
+        most = sys.maxsize if self._messages is None else self._messages.burst + 1
+        packets = self.engine.split_body(body, content_type, most)
+        if not self.count(len(packets) or 1):
+            return []
         self._pump(self.runtime.now())
         return packets
+
+    def count(self, number: int = 1) -> bool:
+        """Count packets or frames of any kind before anybody looks into them; close, and return False, if too many.
+
+        See limits: a bucket in one number. After the close it goes on counting.
+        """
+        rate = self._messages
+        if rate is None:
+            return True
+        now = self.runtime.now()
+        self._quiet_at = max(self._quiet_at, now) + number / rate.per_second
+        if self._quiet_at - now <= rate.burst / rate.per_second:
+            return True
+        if not self.closed:
+            notices.note("messages of a connection", "Closed %s: too many messages.", self.label)
+            self.close(Reason.TOO_MANY_EVENTS)
+        return False
 
     def upgrade(self, transport: Transport, packets: Sequence[Encoded]) -> None:
         """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
@@ -302,10 +326,6 @@ class Connection:
                 match engine_event:
                     case MessageReceived():
                         self.protocol.receive_data(engine_event.data, now)
-                        if self._messages is not None and self._exceeds(self._messages, now):
-                            notices.note("messages of a connection", "Closed %s: too many messages.", self.label)
-                            closed = EngineClosed(Reason.TOO_MANY_EVENTS)
-                            break
                     case PongReceived():
                         self._unconfirmed -= self._unconfirmed_at_ping or 0
                         self._unconfirmed_at_ping = None
@@ -349,11 +369,6 @@ class Connection:
         socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
         self.sockets[event.namespace] = socket
         socket.handle_connect(auth, claim)
-
-    def _exceeds(self, rate: Rate, now: float) -> bool:
-        """Count a message; return whether it is one too many (see limits: a bucket in one number)."""
-        self._quiet_at = max(self._quiet_at, now) + 1 / rate.per_second
-        return self._quiet_at - now > rate.burst / rate.per_second
 
     def _probe(self) -> None:
         self.engine.send_ping(self.runtime.now())

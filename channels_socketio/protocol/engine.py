@@ -9,6 +9,7 @@ every half budget of bytes.
 import enum
 import functools
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,10 +91,10 @@ class EngineProtocol:
         else:
             self.receive_data(packet, now)
 
-    def split_body(self, body: bytes, content_type: str) -> list[Encoded]:
-        """Return the packets in a polling body, for `receive_data`; closes when it is none."""
+    def split_body(self, body: bytes, content_type: str, most: int = sys.maxsize) -> list[Encoded]:
+        """Return the first `most` packets in a polling body, for `receive_data`; closes when it is none."""
         try:
-            return self.framing.decode_body(body, content_type)
+            return self.framing.decode_body(body, content_type, most)
         except ProtocolError as error:
             self._close(error.reason, str(error))
             return []

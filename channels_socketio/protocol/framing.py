@@ -5,6 +5,7 @@ https://socket.io/docs/v4/engine-io-protocol/#packet-encoding
 
 import base64
 import binascii
+import sys
 from collections.abc import Sequence
 
 from .engine_packets import Encoded
@@ -39,11 +40,11 @@ class Framing:
         texts = (packet if isinstance(packet, str) else self.to_base64(packet) for packet in packets)
         return SEPARATOR.join(texts).encode(), TEXT
 
-    def decode_body(self, body: bytes, content_type: str) -> list[Encoded]:
-        """Return the packets in a polling body; raises ProtocolError."""
+    def decode_body(self, body: bytes, content_type: str, most: int = sys.maxsize) -> list[Encoded]:
+        """Return the packets in a polling body, at most the first `most`; raises ProtocolError."""
         if content_type == "application/octet-stream":
             raise ProtocolError("expected text, got application/octet-stream")
-        return [self.decode_frame(part) for part in decode_text(body).split(SEPARATOR)]
+        return [self.decode_frame(part) for part in decode_text(body).split(SEPARATOR, most)[:most]]
 
     def to_base64(self, data: bytes) -> str:
         """Return a binary message as text."""

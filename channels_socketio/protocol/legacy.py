@@ -11,7 +11,9 @@ https://github.com/socketio/engine.io-protocol/tree/v3, https://github.com/socke
 
 import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from .engine import EngineOptions, EngineProtocol, PongReceived
@@ -54,9 +56,10 @@ class LegacyFraming(Framing):
         texts = [_to_ascii(packet) if isinstance(packet, str) else self.to_base64(packet) for packet in packets]
         return "".join(f"{_utf16_length(text)}:{text}" for text in texts).encode(), TEXT
 
-    def decode_body(self, body: bytes, content_type: str) -> list[Encoded]:
-        """Return the packets in a polling body; raises ProtocolError."""
-        return _decode_bytes(body, self) if content_type == BINARY else _decode_text(decode_text(body), self)
+    def decode_body(self, body: bytes, content_type: str, most: int = sys.maxsize) -> list[Encoded]:
+        """Return the packets in a polling body, at most the first `most`; raises ProtocolError."""
+        packets = _decode_bytes(body, self) if content_type == BINARY else _decode_text(decode_text(body), self)
+        return list(islice(packets, most))
 
     def to_base64(self, data: bytes) -> str:
         """Return a binary message as text, with its type behind the `b`."""
@@ -155,8 +158,7 @@ def _encode_bytes(packet: Encoded) -> bytes:
     return bytes([kind]) + digits + bytes([LENGTH_END]) + data
 
 
-def _decode_bytes(body: bytes, framing: Framing) -> list[Encoded]:
-    packets: list[Encoded] = []
+def _decode_bytes(body: bytes, framing: Framing) -> Iterator[Encoded]:
     start = 0
     while start < len(body):
         mark = body.find(bytes([LENGTH_END]), start, start + MAX_LENGTH_DIGITS + 2)
@@ -167,14 +169,12 @@ def _decode_bytes(body: bytes, framing: Framing) -> list[Encoded]:
         data = body[mark + 1 : mark + 1 + length]
         if len(data) < length:
             raise ProtocolError(f"expected {length} bytes, got {len(data)}")
-        packets.append(framing.decode_frame(data if kind else decode_text(data)))
+        yield framing.decode_frame(data if kind else decode_text(data))
         start = mark + 1 + length
-    return packets
 
 
-def _decode_text(text: str, framing: Framing) -> list[Encoded]:
+def _decode_text(text: str, framing: Framing) -> Iterator[Encoded]:
     units = text.encode("utf-16-le")
-    packets: list[Encoded] = []
     start = 0
     while start < len(units):
         found = LENGTH.match(units[start : start + 2 * MAX_LENGTH_DIGITS + 2].decode("utf-16-le", "replace"))
@@ -184,9 +184,8 @@ def _decode_text(text: str, framing: Framing) -> list[Encoded]:
         end = start + int(found[1]) * 2
         if end > len(units):
             raise ProtocolError(f"expected {found[1]} characters, got {(len(units) - start) // 2}")
-        packets.append(framing.decode_frame(_from_bytes_as_text(_from_utf16(units[start:end]))))
+        yield framing.decode_frame(_from_bytes_as_text(_from_utf16(units[start:end])))
         start = end
-    return packets
 
 
 def _from_utf16(units: bytes) -> str:

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 # In `scope["extensions"]`: a FrameStream.
 FRAMES_EXTENSION = "channels_socketio.frames"
+TURN_FRAMES = 50  # that one client may have handled before others get their turn
+CUT_SECONDS = 1.0  # that a client which sends too much has to read why it is closed
 
 
 class FrameStream(Protocol):
@@ -15,6 +17,13 @@ class FrameStream(Protocol):
 
     def write_frames(self, frames: bytes) -> None:
         """Write whole, unmasked frames; nothing happens once the connection is closing."""
+
+    def count_with(self, count: Callable[[int], bool]) -> None:
+        """Have each frame counted before it is handled, also those that never reach the application.
+
+        `count` is given a number of frames, at least 1. When it returns False, the client is read from no more, and is
+        cut off soon.
+        """
 
     def hand_over(self, take: Callable[[Any], None]) -> Callable[[bytes], None]:
         """Give each further ASGI event of `receive` to `take`, the disconnect last.

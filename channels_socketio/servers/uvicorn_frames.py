@@ -24,7 +24,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.utils import apply_mask
 
-from . import FRAMES_EXTENSION
+from ..protocol.reasons import Reason
+from . import CUT_SECONDS, FRAMES_EXTENSION, TURN_FRAMES
 
 USED = (
     "app",
@@ -35,10 +36,11 @@ USED = (
     "config",
     "conn",
     "connections",
-    "data_received",
     "default_headers",
     "disconnected",
     "handle_connect",
+    "handle_events",
+    "handle_parser_exception",
     "handshake_complete",
     "handshake_initiated",
     "loop",
@@ -61,10 +63,13 @@ USED = (
     "writable",
 )
 SWITCHING_PROTOCOLS = 101
+NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 ACCEPTED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %s\r\n%s\r\n"
 )
+TURN_BYTES = 2048  # that the parser is given at once: at most 341 frames
+EARLY_FRAMES = 100  # that a client may send before it is answered
 SHORTEST_FRAME, WHOLE_TEXT, MASKED, LONGER = 6, 0x81, 0x80, 126
 WRITABLE = Event()  # of connections that were handed over: their budget bounds them
 WRITABLE.set()
@@ -86,6 +91,11 @@ class FramesProtocol(WebSocketsSansIOProtocol):
     plain = True  # whether the parser has been given nothing yet
     accept_key: bytes | None = None  # of a request that `start` took
     url = b""
+    count: Callable[[int], bool] | None = None  # of the application that counts frames
+    early = 0  # frames before the handshake was complete
+    rest = b""  # what was read and waits for its turn
+    held = False  # whether the application wants nothing at present
+    cut_off = False  # whether nothing more is read at all
 
     _conn: ServerProtocol | None
 
@@ -138,11 +148,12 @@ class FramesProtocol(WebSocketsSansIOProtocol):
         """Part of uvicorn's class: bytes have come."""
         if self.accept_key is not None:
             self._parse_request()  # the library knows what to do with frames that come too early
-        if self.plain and self.handed_over:
-            data = self._take_plain(data)
-        if data:
-            self.plain = False
-            super().data_received(data)
+        if self.cut_off:
+            self.transport.pause_reading()
+        elif self.rest:
+            self.rest += data
+        else:
+            self._take_turn(data)
 
     async def run_asgi(self) -> None:
         """Part of uvicorn's class: run the application; close behind it unless it has handed over."""
@@ -188,13 +199,19 @@ class FramesProtocol(WebSocketsSansIOProtocol):
             take(waiting.get_nowait())
         return self.transport.write
 
+    def count_with(self, count: Callable[[int], bool]) -> None:
+        """See FrameStream."""
+        self.count = count
+
     def pause(self) -> None:
         """See FrameStream."""
+        self.held = True
         self.transport.pause_reading()
 
     def resume(self) -> None:
         """See FrameStream."""
-        self.transport.resume_reading()
+        self.held = False
+        self._read_on()
 
     def close_frames(self, code: int, reason: str) -> None:
         """See FrameStream."""
@@ -202,20 +219,76 @@ class FramesProtocol(WebSocketsSansIOProtocol):
             return  # the peer's close may have been parsed with the frames that lead here; its answer follows
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.transport.resume_reading()
+        self.close_sent, self.held = True, False
+        self.loop.call_soon(self._read_on)
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
+    def _take_turn(self, data: bytes) -> None:
+        """Handle the beginning of `data`, and the rest when others have had their turn."""
+        rest = self._take_plain(data) if self.plain and self.handed_over else self._parse(data)
+        if rest:
+            self.rest = rest
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self.held or self.cut_off or self.transport.is_closing():
+            return
+        rest, self.rest = self.rest, b""
+        if rest:
+            self._take_turn(rest)
+        if not self.rest and not self.held and not self.cut_off:
+            self.transport.resume_reading()
+
     def _take_plain(self, data: bytes) -> bytes:
-        """Take the whole, short text frames at the beginning of `data`; return the rest, which the parser must see."""
-        start = 0
-        while start < len(data) and not self.close_sent:
-            found = decode_plain_frame(data, start)
+        """Take whole, short text frames, and leave to the parser what begins otherwise; return what has to wait."""
+        start, count = 0, self.count
+        for _ in range(TURN_FRAMES):
+            found = None if self.close_sent else decode_plain_frame(data, start)
             if found is None:
-                return data[start:]
+                return self._parse(data[start:])
             text, start = found
+            if count is not None and not count(1):
+                return self._cut()
             self.queue.put_nowait({"type": "websocket.receive", "text": text})
+            if start == len(data) or self.held:
+                break
         return data[start:]
+
+    def _parse(self, data: bytes) -> bytes:
+        """Give `data` to the parser piece by piece, and handle what it finds; return what has to wait."""
+        self.plain = False
+        turn = TURN_FRAMES
+        for start in range(0, len(data), TURN_BYTES):
+            if self.handed_over and (turn <= 0 or self.held):
+                return data[start:]
+            self.conn.receive_data(data[start : start + TURN_BYTES])
+            if self.conn.parser_exc is not None:
+                self.handle_parser_exception()
+                return b""
+            frames = len(self.conn.events)
+            if frames and not self._counts(frames):
+                return self._cut()
+            self.handle_events()
+            turn -= frames
+        return b""
+
+    def _counts(self, frames: int) -> bool:
+        if self.count is not None:
+            return self.count(frames)
+        if not self.handshake_complete:
+            self.early += frames
+        return self.early <= EARLY_FRAMES
+
+    def _cut(self) -> bytes:
+        """Read no more from a client that sends too much, and drop its connection soon; nothing has to wait."""
+        self.close_frames(NORMAL_CLOSURE, Reason.TOO_MANY_EVENTS.text)  # unless the application has
+        self.cut_off, self.rest = True, b""
+        self.transport.pause_reading()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(CUT_SECONDS, self.transport.abort)
+        return b""
 
     def _accept(self, key: bytes) -> None:
         self.accept_key = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ async def test_a_truncated_body_does_nothing(arena: Arena, raw: Raw) -> None:
 
 
 async def test_many_small_packets_in_one_body_take_no_time(raw: Raw) -> None:
-    """The limit is of bytes, never of packets."""
+    """Without LIMITS only bytes are limited."""
     sid = await joined(raw)
     start = asyncio.get_running_loop().time()
     assert (await raw.post(sid, "\x1e".join(["6"] * (MAX_PAYLOAD // 2)))).pair == (200, "ok")
@@ -107,8 +108,8 @@ async def test_many_small_packets_in_one_body_take_no_time(raw: Raw) -> None:
     await assert_alive(raw, sid)
 
 
-async def test_a_body_full_of_packets_leaves_turns_to_others() -> None:
-    application, turns = SocketIOServer([], everybody, {}).polling(), 0
+async def test_a_body_full_of_packets_leaves_turns_to_others_where_nothing_limits_it() -> None:
+    application, turns = SocketIOServer([], everybody, {"LIMITS": False}).polling(), 0
     path = "/socket.io/?EIO=4&transport=polling"
     opened: Any = await HttpCommunicator(application, "GET", path).get_response(5)
     path += f"&sid={json.loads(opened['body'][1:])['sid']}"
@@ -119,3 +120,21 @@ async def test_a_body_full_of_packets_leaves_turns_to_others() -> None:
         turns += 1
     assert answer.result()["status"] == 200
     assert turns > 100
+
+
+@pytest.mark.parametrize(("version", "packet"), [("4", b"6\x1e"), ("3", b"1:6"), ("3", b"1:2"), ("3", b"")])
+async def test_packets_of_posts_count_before_they_are_looked_into(version: str, packet: bytes) -> None:
+    options = {"LEGACY_CLIENTS": True, "MESSAGES_PER_SECOND": 1, "MESSAGES_AT_ONCE": 20}
+    application = SocketIOServer([], everybody, options).polling()
+
+    async def ask(method: str, query: str, body: bytes = b"") -> Any:
+        path = f"/socket.io/?EIO={version}&transport=polling{query}"
+        return await HttpCommunicator(application, method, path, body).get_response(5)
+
+    opened = [await ask("GET", "") for _ in range(2)]
+    one, other = (f"&sid={json.loads(re.findall(b'{.*?}', answer['body'])[0])['sid']}" for answer in opened)
+    answers = [await ask("POST", one, packet.rstrip(b"\x1e")) for _ in range(21)]
+    assert [answer["status"] for answer in answers] == [200] * 20 + [429]
+    if packet:
+        refused = await ask("POST", other, packet * 21 + b"no packet")
+        assert (refused["status"], refused["body"]) == (429, b"too many events")

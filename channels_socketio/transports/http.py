@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..server import SocketIOServer
 
 BODY_SECONDS = 20.0  # that a client has to send a body
-TURN_PACKETS = 500  # that one client may have handled before others get their turn: a body can hold half a million
+TURN_PACKETS = 50  # that one client may have handled before others get their turn
 COMPRESS_FROM = 1024  # bytes
 PACKETS_FOR_PYTHON = 16  # python-engineio closes when an answer has more
 JSON = "application/json"
@@ -167,6 +167,7 @@ class PollingEndpoint(AsyncConsumer):
         await respond(self.base_send, 200, b"ok", "text/html")
 
     async def _feed(self, transport: PollingTransport, body: bytes) -> None:
+        """Hand on what a body holds: as many packets as a client may send at once, or any number without limits."""
         for number, packet in enumerate(transport.connection.split_body(body, self._content_type()), start=1):
             transport.connection.receive(packet)
             await transport.read_on()

@@ -9,6 +9,7 @@ connection's budget of unconfirmed bytes.
 """
 
 import asyncio
+import itertools
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -25,7 +26,8 @@ from ..protocol.parcel import Parcel, pack, send_event, websocket_frame
 from ..protocol.reasons import Reason
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..refusal import FORBIDDEN, Refused, refuse_websocket
-from ..servers import FRAMES_EXTENSION, FrameStream
+from ..servers import FRAMES_EXTENSION, TURN_FRAMES, FrameStream
+from ..servers.cutting import cut
 from ..servers.daphne_frames import find_write
 from .polling import PollingTransport
 
@@ -130,6 +132,8 @@ class WebSocketTransport(AsyncConsumer):
         try:
             if self._stream is None:
                 self._send({"type": "websocket.close", "code": code, "reason": reason.text})
+                if reason is Reason.TOO_MANY_EVENTS:
+                    cut(self.base_send)
             elif not self._closed:
                 self._stream.close_frames(code, reason.text)
         finally:
@@ -166,7 +170,7 @@ class WebSocketTransport(AsyncConsumer):
             raise HandshakeError(Fault.UNKNOWN_SID)
         self._attach(connection)
         await self._accept()
-        if polling is None or polling.candidate or connection.closed:
+        if not connection.count() or polling is None or polling.candidate or connection.closed:
             self.close(Reason.TRANSPORT_ERROR)
             return False
         polling.candidate = True
@@ -202,7 +206,11 @@ class WebSocketTransport(AsyncConsumer):
         self._plain = type(self._framing) is Framing and not self._framing.base64
         extensions: dict[str, Any] = self.scope.get("extensions") or {}
         self._stream = extensions.get(FRAMES_EXTENSION)
-        self._put = find_write(self.base_send) if self._stream is None else self._stream.write_frames
+        if self._stream is None:
+            self._put = find_write(self.base_send)
+        else:
+            self._put = self._stream.write_frames
+            self._stream.count_with(connection.count)
 
     async def _accept(self) -> None:
         await self.base_send({"type": "websocket.accept", "subprotocol": None, "headers": []})
@@ -213,9 +221,13 @@ class WebSocketTransport(AsyncConsumer):
             self._put = self._stream.hand_over(self._take)
             return
         try:
-            while not self._closed:
-                self._handle(await self.receive())
+            for number in itertools.count(1):
+                self._count_and_handle(await self.receive())
                 await self._read_on()
+                if self._closed:
+                    return
+                if number % TURN_FRAMES == 0:
+                    await asyncio.sleep(0)  # the server's `receive` does not wait while it has something
         finally:
             self._handle(DISCONNECT)
 
@@ -248,6 +260,11 @@ class WebSocketTransport(AsyncConsumer):
         if self._stream is not None and not self._held:
             self._held = None
             self._stream.resume()
+
+    def _count_and_handle(self, event: dict[str, Any]) -> None:
+        """Handle an event of a server that does not count by itself."""
+        if event["type"] == "websocket.disconnect" or self.connection.count():
+            self._handle(event)
 
     def _handle(self, event: dict[str, Any]) -> None:
         if event["type"] == "websocket.disconnect":
