@@ -19,6 +19,6 @@ async def require_login_session(scope: Any) -> None:
         raise gone()
 
 
-def gone() -> Refused:
+def gone(**more: Any) -> Refused:
     """Return the refusal of who comes by a login session that is none, or another one than was expected."""
-    return Refused("no session", "Session unknown or expired.")
+    return Refused("no session", "Session unknown or expired.", **more)

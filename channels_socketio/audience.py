@@ -48,12 +48,14 @@ def login_key(scope: Any) -> str | None:
 
 
 def owner(scope: Any) -> str | None:
-    """Return what a handshake's login session is known by for all its life; None without one.
+    """Return what a handshake's login session is known by as long as it is the same user's; None without one.
 
-    That is its store's `lasting_id`, or else the hash of its key, which ends when the key is rotated.
+    The session is its store's `lasting_id`, or else the hash of its key, which ends when the key is rotated.
     """
-    lasting = getattr(session_of(scope), "lasting_id", None)
-    return login_key(scope) if lasting is None else f"lasting {lasting}"
+    if (session := session_of(scope)) is None:
+        return None
+    lasting = getattr(session, "lasting_id", None)
+    return f"{session_hash(session.session_key) if lasting is None else f'lasting {lasting}'} {user_of(scope) or ''}"
 
 
 def user_of(scope: Any) -> str | None:

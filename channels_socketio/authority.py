@@ -5,6 +5,7 @@ database `using` commits. It is news: fast, and without a promise. So the truth 
 where it is, each process's sweep ends whom the news missed. Asynchronous code calls these by `sync_to_async`.
 """
 
+import logging
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -17,8 +18,10 @@ from .audience import session_hash
 from .backplane import send_alone
 from .emitter import hand_over
 from .endings import ENDED, Ending
-from .guard import END_SESSIONS, END_USER, LOOK_AT_ALL, LOOK_AT_SESSIONS, LOOK_AT_USER
+from .guard import END_SESSIONS, END_USER, LOOK_AT_ALL, LOOK_AT_SESSIONS, LOOK_AT_USER, ROTATE_SESSIONS
 from .runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 
 def end_sessions(session_keys: Iterable[str], ending: Ending = ENDED, using: str | None = None) -> None:
@@ -31,10 +34,19 @@ def end_user(user: Any, ending: Ending, using: str | None = None) -> None:
     _tell_later(using, END_USER, _pk(user), *ending)
 
 
-def look_at_sessions(session_keys: Iterable[str], using: str | None = None) -> None:
-    """Have all processes look how these login sessions stand in the database: rotated, changed or gone.
+def rotate_sessions(session_keys: Iterable[str], using: str | None = None) -> None:
+    """Close the connections that came by these keys, which login sessions had until now.
 
-    Connections are bound to the login session as it is now; `session_keys` are those that it had before.
+    Clients come back by themselves, with the new key if they have it. For half a minute nobody gets in by an old one,
+    whatever the session store says. Django's `cycle_key` and `login` have it done by themselves.
+    """
+    _tell_later(using, ROTATE_SESSIONS, _hashes(session_keys))
+
+
+def look_at_sessions(session_keys: Iterable[str], using: str | None = None) -> None:
+    """Have all processes look how these login sessions stand in the database: rotated, another user's, or gone.
+
+    Consumers of those that go on are told by `renamed`. One that is gone without a reason has a moment to get one.
     """
     _tell_later(using, LOOK_AT_SESSIONS, _hashes(session_keys))
 
@@ -50,7 +62,13 @@ def look_at_all(using: str | None = None) -> None:
 
 
 def _tell_later(using: str | None, kind: str, *args: Any) -> None:
-    transaction.on_commit(partial(_tell, kind, args), using=using, robust=True)
+    if transaction.get_connection(using).in_atomic_block:
+        transaction.on_commit(partial(_tell, kind, args), using=using, robust=True)
+        return
+    try:  # as `on_commit` does, but for sites with sessions and without a database
+        _tell(kind, args)
+    except Exception:
+        logger.exception("Telling all processes to %s failed.", kind)
 
 
 def _tell(kind: str, args: tuple[Any, ...]) -> None:

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth import SESSION_KEY
+
 from .admission import gone
-from .audience import audiences
 from .endings import EVENT, Ending
 from .limits import notices
 from .places import Place
@@ -217,29 +218,30 @@ class Connection:
                 self.refuse(socket, Refused(EVENT, ending.message))
         self.close(Reason.SESSION_ENDED, ending.reason)
 
-    def rebind(self, login: Login, session: Any, user: Any) -> None:
-        """Live by a login session as it is now; `user` is None for nobody."""
-        before = {namespace: audiences(namespace, self.scope) for namespace in self.sockets}
-        self.login = login
+    def rotate(self) -> None:
+        """Close, for the login session has another key or user; clients come back by themselves, with the new key."""
+        self.final = True
+        self.close(Reason.SESSION_ROTATED)
+
+    def rename(self, session: Any, user: Any) -> None:
+        """Know the login session, and its user if not None, as they are now: the same ones, maybe by other names."""
         self.scope["session"] = session
-        if "user" in self.scope:
-            self.scope["user"] = nobody() if user is None else user
-        for namespace, socket in list(self.sockets.items()):
-            socket.handle_rebind(before[namespace])
+        if user is not None and "user" in self.scope:
+            self.scope["user"] = user
+        for socket in list(self.sockets.values()):
+            socket.handle_rename()
         self.runtime.roll.note(self.engine.sid)
 
     async def read_session(self) -> Any:
-        """Read the login session again, and go by it; raises Refused when it is over."""
+        """Read the login session again, and go by it; raises Refused when it is over, or another user's."""
         if self.login is None or self.closed:
             raise gone()
-        session = await read(self.scope["session"].session_key)
-        if session is None:
-            await self.runtime.guard.look_at(self.login)  # its key may have been rotated just now
-            if self.closed:
-                raise gone()
-        else:
-            self.scope["session"] = session
-        return self.scope["session"]
+        session, before = await read(self.scope["session"].session_key), self.scope["session"]
+        if session is None or await session.aget(SESSION_KEY) != await before.aget(SESSION_KEY):
+            await self.runtime.guard.look_at(self.login)
+            raise gone()
+        self.scope["session"] = session
+        return session
 
     def flush(self) -> None:
         """Write what the protocols have queued."""
@@ -365,7 +367,7 @@ class Connection:
         auth, claim = event.auth, None
         if consumer_class.log is not None:
             auth, claim = self.server.read_claim(event.namespace, auth, self.scope)
-        socket_id = new_id() if claim is None else claim.socket_id
+        socket_id = new_id() if claim is None or claim.pid is None else claim.socket_id
         socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
         self.sockets[event.namespace] = socket
         socket.handle_connect(auth, claim)
@@ -405,10 +407,3 @@ class Connection:
     def _give_up(self) -> None:
         self.engine.data_to_send()  # nothing more goes to a client that does not read
         self.close(Reason.SLOW_CONSUMER, f"more than {self._budget} bytes unconfirmed")
-
-
-def nobody() -> Any:
-    """Return Django's user for nobody."""
-    from django.contrib.auth.models import AnonymousUser  # installed, if there was a user before
-
-    return AnonymousUser()

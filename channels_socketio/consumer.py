@@ -155,12 +155,12 @@ class SocketIOConsumer:
 
     @property
     def session(self) -> Any:
-        """The login session, as it was at the handshake or when its key was rotated; see `fresh_session`."""
+        """The login session, as it was at the handshake or when its name changed; see `fresh_session`."""
         return self.scope["session"]
 
     @property
     def user(self) -> Any:
-        """The Django user, as it was when somebody last looked: at the handshake, a login, a change of the user."""
+        """The Django user, always the same one, as it was at the handshake or when its name changed."""
         return self.scope["user"]
 
     async def fresh_session(self) -> Any:
@@ -206,10 +206,11 @@ class SocketIOConsumer:
         With `self.offset` as the last argument a client that recovers once more is not told of them again.
         """
 
-    async def rebound(self) -> None:
-        """The identity behind this socket may be another: `session` and `user` are the new ones.
+    async def renamed(self) -> None:
+        """The login session or the user may go by another name: `session` and `user` are fresh, and the same ones.
 
-        It happens when somebody logs in on a page, changes the password or is renamed.
+        It happens when the user is renamed, and after `authority.look_at_sessions`. A login, another user or a new
+        password closes the connection instead, and its client comes back by the new session key.
         """
 
     def entered(self) -> None:

@@ -3,13 +3,17 @@
 Whoever ends or rotates a login session says so to all processes (see `authority.py`): that is fast, and may be lost.
 So each process also looks at the login sessions of its connections by itself, all of them in one query every
 `SESSION_CHECK_INTERVAL` seconds, and one whose known expiry has come at that moment: a page may have renewed it.
-What a look finds decides: the connections end, or are bound to the new key, or go on.
+What a look finds decides: the connections end, or are closed because the key was rotated, or go on.
+
+A connection never changes its key or its user. When the key is rotated, or the session is another user's, the
+connections of before are closed so that honest clients come back by the new cookie: whoever planted or stole the old
+one before a login must not be the user after it.
 
 News may overtake a handshake, which has read its login session and is not registered yet. Therefore news are remembered
 for a while, and who comes by a login session of which there was news is looked at once more.
 
-A new password is stored before the login session that it was changed in is: in between, a session that disagrees with
-its user's password may still be the right one. So nobody is put out for that at the first look.
+A session that is gone may have been rotated, and one that disagrees with its user's password may be the one that the
+password is changed in: whoever does that says so a moment later. So nobody is put out for either at the first look.
 """
 
 import asyncio
@@ -28,16 +32,8 @@ from .audience import login_key, session_hash, session_of, user_of
 from .endings import ENDED, EXPIRED, PASSWORD_CHANGED, USER_DELETED, USER_INACTIVE, Ending
 from .protocol.reasons import Reason
 from .registry import Login, Registry
-from .standing import (
-    MOST,
-    UNKNOWN,
-    Standing,
-    agrees_with_password,
-    find_standings,
-    find_users,
-    may_log_in,
-    session_store,
-)
+from .session_data import read
+from .standing import MOST, UNKNOWN, Standing, agrees_with_password, find_standings, find_users, may_log_in
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -47,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 END_SESSIONS = "end sessions"  # the kinds of the backplane's news
 END_USER = "end user"
+ROTATE_SESSIONS = "rotate sessions"
 LOOK_AT_SESSIONS = "look at sessions"
 LOOK_AT_USER = "look at user"
 LOOK_AT_ALL = "look at all"
@@ -54,9 +51,8 @@ LOOK_AT_ALL = "look at all"
 EVERYBODY = ",,"  # among the news, where users are behind one comma
 
 HANDSHAKE_SECONDS = 30.0  # that a handshake may take from reading its login session to being registered
-SETTLE_SECONDS = 0.3  # from a new password to the login session that knows it
-LATE_SECONDS = 10.0  # that a request may be under way, which was sent before its key was rotated
-ROTATION_SECONDS = 10.0  # the same, once it is known that the login session is being changed
+SETTLE_SECONDS = 0.3  # from a session that is gone, or a new password, to the word that says why
+LATE_SECONDS = 10.0  # after a rotation, in which clients that come by the old key should ask once more
 
 
 class Guard:
@@ -71,12 +67,13 @@ class Guard:
         self._due: list[tuple[float, int, Login]] = []  # what must be looked at before the next sweep
         self._numbers = itertools.count()
         self._news: dict[str, float] = {}  # hashes of keys, and users behind a comma, by when there was news
-        self._renamed: dict[str, tuple[str, float]] = {}  # as long as the news is kept: the next hash, and since when
+        self._rotated: dict[str, float] = {}  # hashes of keys by when they were rotated, as long as the news is kept
         self._doubted: set[Login] = set()
         self._looking: asyncio.Task[None] | None = None
         self._handlers: dict[str, Callable[..., None]] = {
             END_SESSIONS: self._end_sessions,
             END_USER: self._end_user,
+            ROTATE_SESSIONS: self._rotate_sessions,
             LOOK_AT_SESSIONS: self._look_at_sessions,
             LOOK_AT_USER: self._look_at_user,
             LOOK_AT_ALL: self._look_at_everybody,
@@ -89,13 +86,18 @@ class Guard:
         key, user = login_key(connection.scope), user_of(connection.scope)
         if key is None:
             return None
+        before = self.registry.find([key])
+        changed = any(login.user != user and "user" in login.scope and "user" in connection.scope for login in before)
+        if changed:
+            rotate(before[0])
         login = self.registry.enter(connection, key, user)
         self._interval = min(self._interval, connection.server.options.session_check_interval)
         if self.watched_until == math.inf:  # nobody was here
             self._next_sweep = self._runtime.now() + self._interval
             self._runtime.deadlines.watch(self)
         self._expect(login, getattr(session_of(connection.scope), "expires_at", None))
-        if self._news and any(name in self._news for name in (key, f",{user}", EVERYBODY)):
+        if changed or (self._news and any(name in self._news for name in (key, f",{user}", EVERYBODY))):
+            login.stale = True
             self._doubt([login])
         return login
 
@@ -103,9 +105,13 @@ class Guard:
         """Forget a connection that has ended."""
         self.registry.leave(connection, login)
 
-    def present_key(self, key: str | None) -> str | None:
-        """Return the hash that a login session has now which had this one a moment ago."""
-        return self._follow(key, self._runtime.now() - LATE_SECONDS)
+    def is_rotated(self, key: str) -> bool:
+        """Return whether a login session went by this hash until some seconds ago, and does no more."""
+        return key in self._rotated
+
+    def is_late(self, key: str) -> bool:
+        """Return whether a client may come by this hash only because it has not got its new cookie yet."""
+        return self._runtime.now() < self._rotated.get(key, -math.inf) + LATE_SECONDS
 
     def tell(self, kind: str, *args: Any) -> None:
         """Do what one kind of news says, here and in all other processes, which hear of it first."""
@@ -139,7 +145,7 @@ class Guard:
 
     def _end_sessions(self, keys: Sequence[str], reason: str, message: str) -> None:
         self._remember(keys)
-        for login in self._find(keys):
+        for login in self.registry.find(keys):
             end(login, Ending(reason, message))
 
     def _end_user(self, user: str, reason: str, message: str) -> None:
@@ -147,9 +153,19 @@ class Guard:
         for login in self.registry.of_user(user):
             end(login, Ending(reason, message))
 
+    def _rotate_sessions(self, keys: Sequence[str]) -> None:
+        self._remember(keys)
+        for key in keys:
+            self._rotated.setdefault(key, self._runtime.now())
+        for login in self.registry.find(keys):
+            rotate(login)
+
     def _look_at_sessions(self, keys: Sequence[str]) -> None:
         self._remember(keys)
-        self._doubt(self._find(keys))
+        logins = self.registry.find(keys)
+        for login in logins:
+            login.stale = True
+        self._doubt(logins)
 
     def _look_at_user(self, user: str) -> None:
         self._remember([f",{user}"])
@@ -158,15 +174,6 @@ class Guard:
     def _look_at_everybody(self) -> None:
         self._remember([EVERYBODY])
         self._doubt(self.registry.logins.values())
-
-    def _find(self, keys: Iterable[str]) -> list[Login]:
-        return self.registry.find([present for key in keys if (present := self._follow(key)) is not None])
-
-    def _follow(self, key: str | None, since: float = -math.inf) -> str | None:
-        """Return the hash that has become of this one by rotations after `since`."""
-        while key is not None and (renamed := self._renamed.get(key)) is not None and renamed[1] > since:
-            key = renamed[0]
-        return key
 
     def _remember(self, names: Iterable[str]) -> None:
         now = self._runtime.now()
@@ -178,7 +185,7 @@ class Guard:
     def _forget_news(self, now: float) -> None:
         while self._news and self._news[name := next(iter(self._news))] < now - HANDSHAKE_SECONDS:
             del self._news[name]
-            self._renamed.pop(name, None)
+            self._rotated.pop(name, None)
 
     def _expect(self, login: Login, expires: Any) -> None:
         """Note when a login session expires, a datetime, None for unknown."""
@@ -216,12 +223,14 @@ class Guard:
         live: list[tuple[Login, Standing]] = []
         for login, standing in zip(batch, standings, strict=True):
             if standing is None:
-                end(login, EXPIRED if self._runtime.now() >= login.expires else ENDED)
+                self._lose(login)
             elif standing.ending is not None:
                 end(login, standing.ending)
+            elif session_hash(standing.session_key) != login.key:
+                rotate(login)
             elif review(login):
                 live.append((login, standing))
-        wanted = {user for login, standing in live for user in (login.user, standing.user) if user}
+        wanted = {login.user for login, _ in live if login.user is not None}
         users = await find_users(wanted) if wanted else {}
         for login, standing in live:
             if login.connections:
@@ -230,71 +239,58 @@ class Guard:
     async def _judge_alone(self, login: Login, standing: Standing, users: dict[str, Any]) -> None:
         """Do what follows for one login session; the others of its batch go on when that fails."""
         try:
-            await self._judge(login, standing, users)
+            await self._judge(login, standing, None if login.user is None else users.get(login.user))
         except Exception as error:  # nobody is put out for it: the next sweep looks again
             logger.error("A login session could not be judged: %s: %s", type(error).__name__, error)
 
-    async def _judge(self, login: Login, standing: Standing, users: dict[str, Any]) -> None:
+    def _lose(self, login: Login) -> None:
+        """A login session is not there under its key, nor under another as far as its store can tell."""
+        if login.key in self._rotated:
+            rotate(login)
+        elif self._runtime.now() >= login.expires:
+            end(login, EXPIRED)
+        elif self._has_settled(login):
+            end(login, ENDED)
+
+    async def _judge(self, login: Login, standing: Standing, user: Any) -> None:
         self._expect(login, standing.expires)
-        session, user = login.scope["session"], None if login.user is None else users.get(login.user)
-        if login.user is not None and (user is None or not may_log_in(session, user)):
+        session = login.scope["session"]
+        if standing.user not in (UNKNOWN, await session.aget(SESSION_KEY)):
+            rotate(login)
+        elif login.user is not None and (user is None or not may_log_in(session, user)):
             end(login, USER_DELETED if user is None else USER_INACTIVE)
-        elif (
-            session_hash(standing.session_key) != login.key
-            or standing.user not in (UNKNOWN, login.user)
-            or not agrees_with_password(session, user)
-        ):
-            await self._read_again(login, standing.session_key, users)
+        elif not agrees_with_password(session, user):
+            if self._has_settled(login):
+                await self._judge_password(login, user)
         else:
             login.settles = None
-            if user is not None and user.get_username() != login.scope["user"].get_username():
-                self._bind(login, session, user)
+            if login.stale or (user is not None and user.get_username() != login.scope["user"].get_username()):
+                await self._rename(login, user)
 
-    async def _read_again(self, login: Login, session_key: str, users: dict[str, Any]) -> None:
-        """Bind connections to the login session as it is stored now, unless it disagrees with its user's password."""
-        session = session_store()(session_key)
-        pk = await session.aget(SESSION_KEY)
-        if session.session_key is None:  # rotated or ended since it was asked how it stands
-            self._look_later(login, self._runtime.now())
-            return
-        user = None if pk is None else users.get(str(pk)) or (await find_users([str(pk)])).get(str(pk))
-        if not login.connections:
-            return
-        if pk is not None and (user is None or not may_log_in(session, user)):
-            end(login, USER_DELETED if user is None else USER_INACTIVE)
-            return
-        rotated = session_hash(session_key) != login.key
-        if agrees_with_password(session, user):
-            login.settles = None
-        elif not self._wait_for_password(login, rotated):
-            return
-        self._bind(login, session, user)
+    async def _judge_password(self, login: Login, user: Any) -> None:
+        """Put out who was here before a new password: for good, unless the login session knows it by now."""
+        session = await read(login.scope["session"].session_key)
+        if session is not None and agrees_with_password(session, user):
+            rotate(login)
+        else:
+            end(login, PASSWORD_CHANGED)
 
-    def _wait_for_password(self, login: Login, rotated: bool) -> bool:
-        """Give a session that disagrees with its user's password time; return whether to go by it until then."""
+    async def _rename(self, login: Login, user: Any) -> None:
+        """Have the connections of a login session know it, and its user if not None, as they are now."""
+        login.stale = False
+        session = await read(login.scope["session"].session_key)
+        if session is not None:  # or else the next look finds out
+            for_each(login, lambda connection: connection.rename(session, user))
+
+    def _has_settled(self, login: Login) -> bool:
+        """Return whether what is wrong with a login session has had its time to be explained; look again after it."""
         now = self._runtime.now()
-        if rotated:
-            login.settles = now + ROTATION_SECONDS
-        elif login.settles is None:
+        if login.settles is None:
             login.settles = now + SETTLE_SECONDS
         elif now >= login.settles:
-            end(login, PASSWORD_CHANGED)
-            return False
+            return True
         self._look_later(login, login.settles)
-        return rotated
-
-    def _bind(self, login: Login, session: Any, user: Any) -> None:
-        """Have the connections of `login` live by `session`, of `user` if not None, from now on."""
-        before = login.key
-        login = self.registry.move(login, session_hash(session.session_key), None if user is None else str(user.pk))
-        if login.key != before:
-            self._remember([before])
-            self._renamed[before] = login.key, self._runtime.now()
-        for connection in list(login.connections):
-            try:
-                connection.rebind(login, session, user)
-            except Exception as error:
-                connection.fail(error)
+        return False
 
 
 def end(login: Login, ending: Ending) -> None:
@@ -303,12 +299,26 @@ def end(login: Login, ending: Ending) -> None:
         end_connection(connection, ending)
 
 
+def rotate(login: Login) -> None:
+    """Close all connections that came by a key, or as a user, that their login session does not have any more."""
+    for_each(login, lambda connection: connection.rotate(), Reason.SESSION_ROTATED)
+
+
 def end_connection(connection: "Connection", ending: Ending) -> None:
     """End a connection: by itself if it cannot say why."""
     try:
         connection.end(ending)
     except Exception as error:
         connection.fail(error, Reason.SESSION_ENDED)
+
+
+def for_each(login: Login, act: "Callable[[Connection], None]", reason: Reason = Reason.INTERNAL_ERROR) -> None:
+    """Do something with each connection of a login session; one that fails is closed alone, for `reason`."""
+    for connection in list(login.connections):
+        try:
+            act(connection)
+        except Exception as error:
+            connection.fail(error, reason)
 
 
 def review(login: Login) -> bool:

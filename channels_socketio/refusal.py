@@ -22,6 +22,11 @@ class Refused(Exception):
         self.message = message
         self.more = more
 
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What the refusal of a handshake has beside code and message: when to try again, if that is known."""
+        return [(b"retry-after", b"%d" % self.more["retry_after"])] if "retry_after" in self.more else []
+
 
 def error_body(code: int, message: str) -> bytes:
     """Return Engine.IO's JSON error."""
@@ -50,7 +55,9 @@ async def respond(send: Any, status: int, body: bytes, content_type: str, *heade
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def refuse_websocket(scope: Any, receive: Any, send: Any, status: int, code: int, message: str) -> None:
+async def refuse_websocket(
+    scope: Any, receive: Any, send: Any, status: int, code: int, message: str, *more: tuple[bytes, bytes]
+) -> None:
     """Answer a WebSocket handshake with `status` and Engine.IO's JSON error.
 
     A server without the ASGI extension `websocket.http.response` (Daphne) can only say 403 without a body.
@@ -59,7 +66,7 @@ async def refuse_websocket(scope: Any, receive: Any, send: Any, status: int, cod
         await send({"type": "websocket.close", "code": 1008, "reason": message})
         return
     body = error_body(code, message)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
     # uvicorn reports a disconnect at once and once more when the answer has gone out; it takes an application that

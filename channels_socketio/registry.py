@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 class Login:
     """A login session that connections live by.
 
-    `expires` is a loop time, as far as known. `settles` is the loop time until which the session may disagree with
-    its user's password, None while it agrees.
+    `expires` is a loop time, as far as known. `settles` is the loop time until which the session may be gone or
+    disagree with its user's password; None while nothing is wrong. `stale` is whether its data may have changed.
     """
 
-    __slots__ = ("connections", "expires", "key", "settles", "user")
+    __slots__ = ("connections", "expires", "key", "settles", "stale", "user")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.user: str | None = None
         self.expires = math.inf
         self.settles: float | None = None
+        self.stale = False
         self.connections: set[Connection] = set()
 
     @property
@@ -62,21 +63,6 @@ class Registry:
     def of_user(self, user: str) -> list[Login]:
         """Return the login sessions of a user that have connections here."""
         return list(self._users.get(user, ()))
-
-    def move(self, login: Login, key: str, user: str | None) -> Login:
-        """Note that a login session goes by another hash from now on, or has another user; return what it is now."""
-        if key != login.key:
-            there = self.logins.get(key)
-            if there is not None:  # connections that came with the new key before this was known
-                there.connections |= login.connections
-                self._drop(login)
-                login = there
-            else:
-                del self.logins[login.key]
-                login.key = key
-                self.logins[key] = login
-        self._set_user(login, user)
-        return login
 
     def _drop(self, login: Login) -> None:
         if self.logins.get(login.key) is login:

@@ -13,7 +13,7 @@ from django.urls.resolvers import RoutePattern
 from . import recovery
 from .addresses import address_of, counted_as, hint
 from .admission import gone, require_login_session
-from .audience import owner
+from .audience import owner, session_hash
 from .authentication import user_of
 from .conf import Options, site_prefix
 from .connection import Connection
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 TOO_MANY_STRAYS = "too many strays"
 RETRY_AFTER = 10  # seconds, for clients who have too many connections: some of them may be dead already
+LATE_RETRY = 1  # seconds, for clients whose new cookie is on its way
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class SocketIOServer:
 
         Raises Refused.
         """
+        self.refuse_rotated(scope)
         await self.admit(scope)
         await self.runtime.start()
         place = await self._find_place(scope)
@@ -146,14 +148,10 @@ class SocketIOServer:
         """
         if self._is_owner(connection, scope):
             return
-        stray = self.count_stray(scope)
+        self.count_stray(scope)
         if RELAYED not in scope:
             await self.admit_late(scope)
-        if connection.login is not None and not connection.closed:
-            await self.runtime.guard.look_at(connection.login)  # its key may have been rotated just now
-        if not self._is_owner(connection, scope):
-            raise gone()
-        self.forgive_stray(stray)
+        raise gone()
 
     def count_stray(self, scope: Any) -> str | None:
         """Count a request for a connection that is not here, or not its own: looking after that costs.
@@ -175,12 +173,23 @@ class SocketIOServer:
 
     async def admit_late(self, scope: Any) -> None:
         """Admit a request whose login session nobody had to read so far."""
+        self.refuse_rotated(scope)
         if "session" in scope and "user" not in scope:
             scope["user"] = await user_of(scope)
         await self.admit(scope)
 
+    def refuse_rotated(self, scope: Any) -> None:
+        """Refuse who comes by a key that was rotated lately; raises Refused, which says whether to ask once more.
+
+        The store says the same, but not when it is good to try again.
+        """
+        guard, cookie = self.runtime.guard, scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME)
+        key = session_hash(cookie or "")
+        if guard.is_rotated(key):
+            raise gone(retry_after=LATE_RETRY) if guard.is_late(key) else gone()
+
     def _is_owner(self, connection: Connection, scope: Any) -> bool:
-        claimed = self.runtime.guard.present_key(claimed_key(scope)) or ""
+        claimed = claimed_key(scope) or ""
         return secrets.compare_digest(claimed, "" if connection.login is None else connection.login.key)
 
     def read_claim(

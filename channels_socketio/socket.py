@@ -117,15 +117,9 @@ class Socket:
         self._acks.clear()
         self._put(partial(self._disconnect, reason))
 
-    def handle_rebind(self, before: Collection[str]) -> None:
-        """The login session or its user is another now: go from the groups of `before` to its groups."""
-        now = audiences(self.namespace, self.scope)
-        for group in set(before).difference(now):
-            self.hub.leave(group, self.id)
-        if self.connected:  # or else it joins them when it enters
-            for group in now:
-                self.hub.join(group, self.id, self.connection)
-        self._put(self._rebound)
+    def handle_rename(self) -> None:
+        """The login session or its user may go by another name now."""
+        self._put(self._renamed)
 
     def emit(self, event: str, args: Sequence[Any], volatile: bool = False) -> None:
         """Send an event to this client; it is held back until the connect is answered."""
@@ -209,8 +203,11 @@ class Socket:
         self.pid = self.connection.server.new_pid(self.id, self.namespace, self.scope)
 
     def recover(self, claim: Claim) -> None:
-        """Be the socket of the claim."""
-        self.began, self.id, self.pid, self.recovered = claim.position, claim.socket_id, claim.pid, True
+        """Be the socket of the claim, or a new one at its position if that was another's."""
+        if claim.pid is None:
+            self.begin(claim.position)
+        else:
+            self.began, self.id, self.pid, self.recovered = claim.position, claim.socket_id, claim.pid, True
 
     async def greet(self, head: int, missed: tuple[int, int] | None) -> None:
         """Have the consumer say what comes before the log."""
@@ -303,13 +300,13 @@ class Socket:
         runtime.roll.note(self.connection.engine.sid)
         self.consumer.entered()
 
-    async def _rebound(self) -> None:
+    async def _renamed(self) -> None:
         if not self.connected:
             return
         try:
-            await run(self.consumer.rebound())
+            await run(self.consumer.renamed())
         except Exception as error:
-            self._log_failure("rebound", error)
+            self._log_failure("renamed", error)
 
     async def _receive_event(self, args: list[Any], ack_id: int | None) -> None:
         if self.connection.final:

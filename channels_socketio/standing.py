@@ -3,8 +3,8 @@
 Any session backend of Django will do. One that keeps rows is asked in one query for a few hundred of them, others one
 by one. A store that knows more says so itself, by any of these:
 
-- `lasting_id`: what tells the login session apart when its key is rotated. Without it, sockets of a rotated key end,
-  and so do their private ids.
+- `lasting_id`: what tells the login session apart when its key is rotated. With it, a process that heard no news of
+  that still knows it from an end, and private ids outlive a rotated key.
 - `expires_at`: when the session that was loaded expires. Without it, the first look at it tells, or none.
 - `astandings(sessions)`: a class method that returns a Standing, or None for one that is over, for each of them.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.utils import timezone
 
 from .endings import EXPIRED, Ending
@@ -28,7 +29,7 @@ UNKNOWN = ""  # is no primary key
 
 
 class Standing(NamedTuple):
-    """A login session: its present key; `user` is a primary key as text, None for nobody.
+    """A login session: its present key; `user` is a primary key as the session has it, a text, None for nobody.
 
     With an `ending` it is over, or must be, for a reason that the store knows.
     """
@@ -62,15 +63,19 @@ async def find_standings(sessions: Sequence[Any]) -> list[Standing | None]:
 async def load_standing(store: Any, session_key: str) -> Standing | None:
     """Return how a session stands by loading it."""
     session = store(session_key)
-    return Standing(session_key) if await session.akeys() and session.session_key is not None else None
+    live = await session.akeys() and session.session_key is not None
+    return Standing(session_key, user=await session.aget(SESSION_KEY)) if live else None
 
 
 @database_sync_to_async
 def read_rows(model: Any, session_keys: Collection[str]) -> dict[str, Standing]:
     """Return how those of the rows stand that are there, by key."""
-    rows = model._default_manager.filter(session_key__in=session_keys).values_list("session_key", "expire_date")
-    now = timezone.now()
-    return {key: Standing(key, expires, ending=None if expires > now else EXPIRED) for key, expires in rows}
+    rows = model._default_manager.filter(session_key__in=session_keys)
+    now, decode = timezone.now(), session_store()().decode
+    return {
+        key: Standing(key, expires, decode(data).get(SESSION_KEY), None if expires > now else EXPIRED)
+        for key, expires, data in rows.values_list("session_key", "expire_date", "session_data")
+    }
 
 
 def session_model() -> "type[AbstractBaseSession] | None":
@@ -111,7 +116,7 @@ def agrees_with_password(session: Any, user: Any) -> bool:
     """Return whether a loaded session was made with the password that its user has now."""
     if user is None:
         return True
-    from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.auth import HASH_SESSION_KEY
     from django.utils.crypto import constant_time_compare
 
     if session.get(SESSION_KEY) is None or not hasattr(user, "get_session_auth_hash"):

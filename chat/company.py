@@ -58,16 +58,16 @@ class Company:
         self._newcomers.setdefault(consumer.room, []).append(consumer)
         self._need()
 
-    def leave(self, room: str, person: str) -> None:
-        """A socket that had entered is gone."""
-        self.presence.leave(room, person, self._runtime.now())
+    def leave(self, room: str, person: str, grace: float | None = None) -> None:
+        """A socket that had entered is gone; its person is expected back for `grace` seconds, if not said otherwise."""
+        self.presence.leave(room, person, self._runtime.now(), grace)
         self._need()
 
-    def change(self, consumer: "ChatConsumer", before: str, person: str) -> None:
-        """A socket that had entered is another person's now, or that person has another name."""
-        self.stop_typing(consumer.room, before)
+    def rename(self, consumer: "ChatConsumer", person: str) -> None:
+        """The person of a socket that had entered has another name."""
+        self.stop_typing(consumer.room, person)
         self.presence.enter(consumer.room, person, consumer.name)
-        self.presence.leave(consumer.room, before, self._runtime.now(), grace=0)
+        self.presence.leave(consumer.room, person, self._runtime.now())
         self._need()
 
     def type(self, room: str, person: str, name: str) -> None:

@@ -10,6 +10,7 @@ from channels_socketio.addresses import address_of
 from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.endings import BANNED, Ending
+from channels_socketio.protocol.reasons import Reason
 from channels_socketio.refusal import Refused
 from chat.bans import ban_list
 from chat.company import company_of, person_of
@@ -72,16 +73,16 @@ class ChatConsumer(SocketIOConsumer):
         """Tell the visitor so, and the number of the room's newest message."""
         await self.emit("welcome", {"name": self.name, "room": self.room, "head": head}, self.offset)
 
-    async def rebound(self) -> None:
+    async def renamed(self) -> None:
         """Tell the visitor under which name the next message appears, if it is another one."""
         self.session.row = None
         name = str(display_name(self.session, self.user))
-        renamed, self.name = name != self.name, name
+        if name == self.name:
+            return
+        self.name = name
         if self.person is not None:
-            before, self.person = self.person, person_of(self.session, self.user)
-            company_of(self.socket.connection.runtime).change(self, before, self.person)
-        if renamed:
-            await self.welcome(self.head)
+            company_of(self.socket.connection.runtime).rename(self, self.person)
+        await self.welcome(self.head)
 
     async def gap(self, first: int, last: int) -> None:
         """Tell a visitor who was away for long what the page must fetch by HTTP."""
@@ -99,7 +100,9 @@ class ChatConsumer(SocketIOConsumer):
         if self.person is not None:
             company = company_of(self.socket.connection.runtime)
             company.stop_typing(self.room, self.person)
-            company.leave(self.room, self.person)
+            # A guest who logs in comes back as the user; the guest does not.
+            logs_in = reason == Reason.SESSION_ROTATED.text and not self.user.is_authenticated
+            company.leave(self.room, self.person, grace=0 if logs_in else None)
 
     @on("typing")
     async def typing(self, *ignored: Any) -> None:

@@ -52,7 +52,8 @@ class SessionStore(DatabaseStore):
 
     `row` is the live row as it was loaded, with its visitor: None before loading, for an
     unknown or expired key, and after the end of the login session. `lasting_id` is the row's
-    number, `expires_at` its end, as sockets need them.
+    number, `expires_at` its end, as sockets need them. `had_name` is whether a visitor's name
+    went with what was flushed last.
     """
 
     def __init__(self, session_key: str | None = None) -> None:
@@ -60,6 +61,7 @@ class SessionStore(DatabaseStore):
         self.row: LoginSession | None = None
         self.lasting_id: int | None = None
         self.expires_at: datetime | None = None
+        self.had_name = False
 
     @classmethod
     def get_model_class(cls) -> type[LoginSession]:
@@ -133,6 +135,11 @@ class SessionStore(DatabaseStore):
         if is_well_formed(key):
             super().delete(key)
 
+    def flush(self) -> None:
+        """End the login session, and begin an empty one."""
+        self.had_name = "visitor" in self
+        super().flush()
+
     def cycle_key(self) -> None:
         """Give the row a new key; the old one opens nothing from then on.
 
@@ -145,7 +152,6 @@ class SessionStore(DatabaseStore):
             return
         new = self._get_new_session_key()
         if LoginSession.objects.filter(session_key=old).update(session_key=new):
-            look_at_sessions([old])
             self._session_key = new
             self.modified = True
         else:
@@ -178,6 +184,10 @@ class SessionStore(DatabaseStore):
     async def adelete(self, session_key: str | None = None) -> None:
         """See delete()."""
         await in_thread(self.delete)(session_key)
+
+    async def aflush(self) -> None:
+        """See flush()."""
+        await in_thread(self.flush)()
 
     async def acycle_key(self) -> None:
         """See cycle_key()."""

@@ -21,6 +21,7 @@ class Reason(enum.Enum):
     SLOW_CONSUMER = ("slow consumer", logging.WARNING)
     SERVER_SHUTTING_DOWN = ("server shutting down", logging.DEBUG)
     SESSION_ENDED = ("session ended", logging.INFO)
+    SESSION_ROTATED = ("session rotated", logging.INFO)
     TAKEN_OVER = ("taken over", logging.INFO)
     LOG_UNAVAILABLE = ("log unavailable", logging.WARNING)
     INTERNAL_ERROR = ("internal error", logging.INFO)  # the traceback is logged as an error

@@ -5,9 +5,10 @@ import json
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from channels_socketio.tests.processes import (
+    NODE_MODULES,
     Process,
     accepts_connections,
     free_port,
@@ -55,7 +56,7 @@ class OfficialClient:
         self.command = [require_node(), str(SCRIPT), f"http://127.0.0.1:{port}{namespace}", transport, cookie]
         self.events: list[Any] = []
 
-    async def __aenter__(self) -> "OfficialClient":
+    async def __aenter__(self) -> Self:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*self.command, stdin=pipe, stdout=pipe, limit=2**20)
         return self
@@ -89,3 +90,26 @@ class OfficialClient:
             found += [await self.next() for _ in greetings]
         assert {happened[0] for happened in found} <= {"entry"}, found
         return [happened[1] for happened in found]
+
+
+class Browser(OfficialClient):
+    """An official client that lives by a cookie header; see browser.cjs."""
+
+    def __init__(self, port: int, cookie: str, transport: str) -> None:
+        super().__init__(port, transport)
+        self.command[1:] = [str(NODE_MODULES.parent / "browser.cjs"), self.command[2], cookie, transport]
+
+    async def enter(self) -> list[Any]:
+        """Wait until the client is connected and was greeted; return both as they were told."""
+        while (connected := await self.next())[0] == "connect_error":
+            pass
+        assert connected[0] == "connect", connected
+        return [*connected, *await self.next()]
+
+    async def is_closed(self) -> list[Any]:
+        """Check that the client was closed and will come back; return what it was told before."""
+        told = []
+        while (happened := await self.next())[0] != "disconnect":
+            told.append(happened)
+        assert happened == ["disconnect", "transport close", True]
+        return told

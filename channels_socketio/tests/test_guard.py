@@ -6,8 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
-from django.contrib.auth import get_user_model, login, logout
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    alogin,
+    get_user_model,
+    login,
+    logout,
+    update_session_auth_hash,
+)
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection as database
@@ -16,7 +25,6 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from channels_socketio import guard, runtime, watch
-from channels_socketio.audience import session_hash
 from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.authority import end_sessions, end_user, look_at_all, look_at_sessions
 from channels_socketio.connection import Connection
@@ -24,6 +32,7 @@ from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.endings import ENDED, Ending
 from channels_socketio.guard import Guard
 from channels_socketio.log import Page
+from channels_socketio.refusal import Refused
 from channels_socketio.runtime import current_runtime
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
@@ -80,8 +89,8 @@ class House:
             async def connect(self, auth: dict[str, Any]) -> None:
                 await house.entrance.pass_through()
 
-            async def rebound(self) -> None:
-                await self.emit("rebound", self.user.get_username())
+            async def renamed(self) -> None:
+                await self.emit("renamed", self.user.get_username(), self.session.get("colour"))
 
             async def disconnect(self, reason: str) -> None:
                 notes.append(reason)
@@ -288,7 +297,7 @@ async def test_a_login_session_that_cannot_be_judged_leaves_those_of_its_batch_a
     assert [await told(client) for client in clients] == ["user inactive"] * 2
 
 
-async def test_one_that_cannot_be_rebound_is_closed_and_the_others_are_rebound(
+async def test_one_that_cannot_be_renamed_is_closed_and_the_others_are_renamed(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     house = House()
@@ -296,18 +305,18 @@ async def test_one_that_cannot_be_rebound_is_closed_and_the_others_are_rebound(
     key = await new_session(user)
     clients = [await come(connect, house, key, "/") for _ in range(3)]
     victim, *_ = current_runtime().connections.values()
-    rebind = Connection.rebind
+    rename = Connection.rename
 
     def fail(connection: Connection, *args: Any) -> None:
         if connection is victim:
             raise LookupError("asked for")
-        rebind(connection, *args)
+        rename(connection, *args)
 
-    monkeypatch.setattr(Connection, "rebind", fail)
+    monkeypatch.setattr(Connection, "rename", fail)
     await execute("UPDATE auth_user SET username = 'eve'")
     await sync_to_async(look_at_all)()
     for client in clients[1:]:
-        assert await client.receive_event() == ["rebound", "eve"]
+        assert await client.receive_event() == ["renamed", "eve", "red"]
     assert (await close_of(clients[0]))["reason"] == "internal error"
     assert caplog.text.count("LookupError: asked for") == 1
 
@@ -600,31 +609,167 @@ async def test_a_renamed_user_is_the_new_one_without_a_disconnect(connect: Conne
     client = await come(connect, house, await new_session(user), "/")
     user.username = "lovelace"
     await user.asave()
-    assert await client.receive_event() == ["rebound", "lovelace"]
+    assert await client.receive_event() == ["renamed", "lovelace", "red"]
 
 
-async def test_a_key_that_was_rotated_is_good_for_late_requests_only_and_for_late_news(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = House()
-    key, new_key = await new_session(), await new_session()
-    client = await come(connect, house, key, "/")
-    [login_session] = house.guard.registry.logins.values()
-    house.guard._bind(login_session, SessionStore(new_key), None)
-    assert await client.receive_event() == ["rebound", ""]
-    assert house.guard.present_key(session_hash(key)) == session_hash(new_key)
-    monkeypatch.setattr(guard, "LATE_SECONDS", 0.0)
-    assert house.guard.present_key(session_hash(key)) == session_hash(key)
-    await sync_to_async(end_sessions)([key])
-    assert await told(client) == "ended"
-
-
-async def test_without_a_lasting_id_a_rotated_key_is_the_end(connect: Connect) -> None:
+async def test_who_says_that_a_session_has_changed_has_its_sockets_know_it(connect: Connect) -> None:
     house = House()
     key = await new_session()
     client = await come(connect, house, key, "/")
+    session = await sync_to_async(store)(key, colour="blue")
+    await sync_to_async(look_at_sessions)([str(session.session_key)])
+    assert await client.receive_event() == ["renamed", "", "blue"]
+
+
+def store(key: str, **data: Any) -> SessionStore:
+    """Store something in a session; return it."""
+    session = SessionStore(key)
+    session.update(data)
+    session.save()
+    return session
+
+
+def log_in(key: str, user: Any) -> None:
+    """Log a user in, as the view does it, and the middleware behind it."""
+    request = HttpRequest()
+    request.session = SessionStore(key)
+    login(request, user, "django.contrib.auth.backends.ModelBackend")
+    request.session.save()
+
+
+def change_password(key: str, user: Any) -> None:
+    """Change a user's password, as the view does it, and the middleware behind it."""
+    request = HttpRequest()
+    request.session, request.user = SessionStore(key), user
+    user.set_password("after")
+    user.save()
+    update_session_auth_hash(request, user)
+    request.session.save()
+
+
+def become(key: str, user: Any) -> None:
+    """Put another user into a session and keep its key, as no view of Django's does it."""
+    backend = "django.contrib.auth.backends.ModelBackend"
+    auth_hash = user.get_session_auth_hash()
+    store(key, **{SESSION_KEY: str(user.pk), BACKEND_SESSION_KEY: backend, HASH_SESSION_KEY: auth_hash})
+
+
+def store_password(key: str, user: Any) -> None:
+    """Change a user's password and keep the session's key, as no view of Django's does it."""
+    user.set_password("after")
+    user.save()
+    store(key, **{HASH_SESSION_KEY: user.get_session_auth_hash()})
+
+
+ROTATIONS: list[Any] = [
+    (False, log_in),
+    (True, log_in),
+    (True, change_password),
+    (False, lambda key, user: SessionStore(key).cycle_key()),
+    (False, lambda key, user: async_to_sync(SessionStore(key).acycle_key)()),
+    (False, lambda key, user: async_to_sync(async_to_login)(key, user)),
+    (True, lambda key, user: async_to_sync(async_to_login)(key, user)),
+    (True, store_password),
+]
+
+
+async def async_to_login(key: str, user: Any) -> None:
+    """Log a user in, as an asynchronous view does it."""
+    request = HttpRequest()
+    request.session = SessionStore(key)
+    await alogin(request, user, "django.contrib.auth.backends.ModelBackend")
+    await request.session.asave()
+
+
+async def rotated(client: SocketIOCommunicator) -> None:
+    """Check that a client is told nothing, and closed so that it comes back."""
+    message = await client.receive_output(5)
+    assert (message["type"], message.get("reason")) == ("websocket.close", "session rotated")
+
+
+@pytest.mark.parametrize(("logged_in", "rotate"), ROTATIONS, ids=range(len(ROTATIONS)))
+async def test_a_rotated_key_closes_what_came_by_it_so_that_it_comes_back(
+    connect: Connect, logged_in: bool, rotate: Callable[[str, Any], None]
+) -> None:
+    """Another user logs in, or the same one changes the password."""
+    house = House()
+    before, other = await new_user("ada"), await new_user("bob")
+    key = await new_session(before if logged_in else None)
+    client, bystander = await come(connect, house, key, "/"), await come(connect, house, await new_session(), "/")
+    await sync_to_async(rotate)(key, before if rotate in (change_password, store_password) else other)
+    await rotated(client)
+    await settle()
+    assert bystander.output_queue.empty()
+    assert "session rotated" in house.notes
+
+
+@pytest.mark.parametrize("logged_in", [True, False])
+async def test_the_sweep_finds_another_user_under_the_same_key(connect: Connect, logged_in: bool) -> None:
+    house = House(SESSION_CHECK_INTERVAL=0.05)
+    before, other = await new_user("ada"), await new_user("bob")
+    key = await new_session(before if logged_in else None)
+    client = await come(connect, house, key, "/")
+    await sync_to_async(become)(key, other)
+    await rotated(client)
+
+
+async def test_who_comes_by_the_same_key_as_another_user_closes_what_came_before(connect: Connect) -> None:
+    house = House()
+    user = await new_user()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    await sync_to_async(become)(key, user)
+    newcomer = await come(connect, house, key, "/")
+    await rotated(client)
+    await settle()
+    assert newcomer.output_queue.empty()
+    assert [login.user for login in house.guard.registry.logins.values()] == [str(user.pk)]
+
+
+async def test_a_rotated_key_opens_nothing_and_says_for_a_while_when_to_ask_again(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House()
+    key = await new_session()
+    await come(connect, house, await new_session())  # so that this process listens
     await sync_to_async(SessionStore(key).cycle_key)()
-    assert await told(client) == "ended"
+    scope = {"cookies": {"sessionid": key}}
+    with pytest.raises(Refused) as refusal:
+        house.server.refuse_rotated(scope)
+    assert refusal.value.headers == [(b"retry-after", b"1")]
+    monkeypatch.setattr(guard, "LATE_SECONDS", 0.0)
+    with pytest.raises(Refused) as refusal:
+        house.server.refuse_rotated(scope)
+    assert refusal.value.headers == []
+    house.server.refuse_rotated({"cookies": {"sessionid": "unknown1"}})
+    house.server.refuse_rotated({})
+
+
+async def test_a_handshake_does_not_survive_a_rotation_that_overtakes_it(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    await come(connect, house, await new_session())  # so that this process listens
+    house.admission.shut()
+    coming = asyncio.create_task(come(connect, house, key))
+    await eventually(lambda: house.admission.waiting, "the login session had been read")
+    await sync_to_async(SessionStore(key).cycle_key)()
+    house.admission.open()
+    await rotated(await coming)
+
+
+async def test_events_that_wait_for_their_handler_are_not_handled_after_a_rotation(connect: Connect) -> None:
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    house.work.shut()
+    for number in range(3):
+        await client.emit("work", number)
+    await eventually(lambda: house.work.waiting, "the first was at work")
+    await sync_to_async(SessionStore(key).cycle_key)()
+    await rotated(client)
+    house.work.open()
+    await eventually(lambda: "session rotated" in house.notes, "the socket was cleaned up")
+    assert house.notes == [0, "session rotated"]
 
 
 async def test_a_transaction_that_is_taken_back_ends_nothing(connect: Connect) -> None:

@@ -13,8 +13,8 @@ from django.db import transaction
 from channels_socketio import entry
 from channels_socketio.consumer import Refused, SocketIOConsumer, on
 from channels_socketio.emitter import aannounce, aemit, announce, emit
-from channels_socketio.log import REPLAY_BYTES
-from channels_socketio.recovery import new_pid, read_claim
+from channels_socketio.log import REPLAY_BYTES, Position
+from channels_socketio.recovery import Claim, new_pid, read_claim
 from channels_socketio.runtime import current_runtime
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.ledger import Ledger
@@ -260,7 +260,6 @@ BEYOND = ["4.0./", "3.1./", "0.1./", "999999999999999.0./", "9" * 900 + ".0./"]
 BAD_PIDS: list[Any] = ["", "was", "::", "was:zz:", PID[:-1], PID + "x", "x" + PID, 1, None, [PID]]
 FORGED = [
     new_pid("was", "/other", None),
-    new_pid("was", "/", "somebody else's login session"),
     PID.replace("was", "who"),
     "x" * 100_000,
 ]
@@ -301,17 +300,78 @@ def test_a_private_id_is_worth_nothing_when_it_is_old_or_its_time_is_none() -> N
     auth = {"pid": new_pid("was", "/", None), "offset": "1.0./"}
     assert read_claim(auth, "/", None, 100)[1] is not None
     assert read_claim(auth, "/", None, 0)[1] is None
-    salt = "channels_socketio.recovery 0   /"
-    for time in ("-", "!", "", "é", "z" * 50):
+    salt = "channels_socketio.recovery /"
+    assert read_claim({"pid": signing.TimestampSigner(salt=salt).sign("was"), "offset": "1.0./"}, "/", None, 100)[1]
+    for time in ("-", "!", "", "é", "z" * 200):
         forged = signing.Signer(salt=salt).sign(f"was:{time}")
         assert read_claim({"pid": forged, "offset": "1.0./"}, "/", None, 100)[1] is None, time
 
 
-def test_a_private_id_belongs_to_a_login_session() -> None:
+def test_a_private_id_belongs_to_an_owner_and_tells_others_only_that_there_was_a_socket() -> None:
     auth = {"pid": new_pid("was", "/", "a" * 32), "offset": "1.0./"}
-    assert read_claim(auth, "/", "a" * 32, 100)[1] is not None
+    assert read_claim(auth, "/", "a" * 32, 100)[1] == Claim("was", auth["pid"], Position(1, 0))
     for other in ("b" * 32, "", None):
-        assert read_claim(auth, "/", other, 100)[1] is None
+        assert read_claim(auth, "/", other, 100)[1] == Claim("was", None, Position(1, 0))
+    assert "a" * 32 not in auth["pid"]
+
+
+OTHERS = new_pid("was", "/", "another owner")
+
+
+async def test_another_owner_is_new_but_for_the_position(connect: Connect) -> None:
+    application, consumer, ledger = reader()
+    for number in range(4, 104):
+        ledger.append(number)
+    ledger.delete(1)
+    client = await connect(application)
+    answer = await client.join("/", {"pid": OTHERS, "offset": "3.0./", "a": 1})
+    assert answer["sid"] != "was"
+    assert read_claim({"pid": answer["pid"], "offset": "0.0./"}, "/", None, 10)[1] == (*answer.values(), (0, 0))
+    await aannounce("/", ledger.append(104))
+    await aemit("only you", socket="was")
+    assert await events(client, 103) == [
+        ["welcome", 103, False, "3.0./"],
+        ["deleted", 1, "3.1./"],
+        *entries(*range(4, 105), deletions=1),
+    ]
+    await nothing_more(client)
+    assert consumer.notes == [("connect", {"a": 1})]
+
+
+async def test_another_owner_leaves_the_socket_that_was_where_it_is(connect: Connect) -> None:
+    application, _, _ = reader()
+    first = await connect(application)
+    await first.join("/", {"pid": PID, "offset": "3.0./"})
+    await events(first, 1)
+    second = await connect(application)
+    await second.join("/", {"pid": OTHERS, "offset": "3.0./"})
+    await events(second, 1)
+    await aemit("only you", socket="was")
+    assert await events(first, 1) == [["only you"]]
+    await nothing_more(second)
+
+
+async def test_another_owner_who_missed_too_much_is_told_of_the_gap(connect: Connect) -> None:
+    application, _, _ = reader(RECOVERY_LIMIT=2)
+    client = await connect(application)
+    await client.join("/", {"pid": OTHERS, "offset": "0.0./"})
+    assert await events(client, 2) == [["welcome", 3, False, "0.0./"], ["gap", 1, 3, "3.0./"]]
+    await nothing_more(client)
+
+
+@pytest.mark.parametrize("offset", BAD_OFFSETS + BEYOND)
+async def test_another_owner_at_no_position_is_new(connect: Connect, offset: Any) -> None:
+    client = await connect(reader()[0])
+    await client.join("/", {"pid": OTHERS, "offset": offset})
+    assert await events(client, 4) == [["welcome", 3, False, "0.0./"], *entries(1, 2, 3)]
+
+
+async def test_another_owner_who_is_refused_gets_nothing(connect: Connect) -> None:
+    application, _, ledger = reader()
+    client = await connect(application)
+    assert "message" in await client.join("/", {"pid": OTHERS, "offset": "0.0./", "refuse": 1})
+    assert ledger.readings == 0
+    await nothing_more(client)
 
 
 async def test_whoever_comes_back_ends_the_link_that_it_had(connect: Connect) -> None:

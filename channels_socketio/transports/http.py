@@ -7,7 +7,6 @@ engine id alone is worth nothing. The database is not asked for that: a connecti
 
 import asyncio
 import gzip
-import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -60,8 +59,7 @@ class PollingEndpoint(AsyncConsumer):
             await respond(send, error.status, error_body(error.fault.code, error.fault.message), JSON)
         except Refused as refused:
             self.server.log_refusal(scope, refused)
-            after = [(b"retry-after", b"%d" % refused.more["retry_after"])] if "retry_after" in refused.more else []
-            await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON, *after)
+            await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON, *refused.headers)
         except PostError as error:
             await respond(send, error.status, str(error).encode(), PLAIN)
 
@@ -86,7 +84,9 @@ class PollingEndpoint(AsyncConsumer):
 
     async def _open(self, request: EngineRequest) -> None:
         async with self.server.handshake(self.scope) as place:
-            transport = PollingTransport(self.server.runtime, self._packet_limit())
+            transport = PollingTransport(
+                self.server.runtime, *((PACKETS_FOR_PYTHON, True) if self._is_python() else ())
+            )
             connection = self.server.new_connection(request, self.scope, transport, place)
             transport.attach(connection)
             connection.open()
@@ -162,6 +162,8 @@ class PollingEndpoint(AsyncConsumer):
             transport.posting = False
         if connection.close_reason is Reason.TOO_MANY_EVENTS:
             raise PostError(429, Reason.TOO_MANY_EVENTS.text)
+        if connection.close_reason is Reason.SESSION_ROTATED:
+            raise gone()
         if connection.close_reason not in (None, Reason.TRANSPORT_CLOSE):
             raise PostError(400, "expected Engine.IO packets")
         await respond(self.base_send, 200, b"ok", "text/html")
@@ -196,13 +198,12 @@ class PollingEndpoint(AsyncConsumer):
             message = f"expected the whole body within {BODY_SECONDS:g} s"
             raise PostError(408, message, Reason.TRANSPORT_ERROR) from None
 
-    def _packet_limit(self) -> int:
-        """Return how many packets this client takes at once.
+    def _is_python(self) -> bool:
+        """Return whether this is the Python client, which nothing but the name of its HTTP library tells.
 
-        Nothing but the name of its HTTP library tells the Python client. With a limit for all, the others could not
-        make up for slow polls by fetching more with each.
+        With its limit of packets for all, the others could not make up for slow polls by fetching more with each.
         """
-        return PACKETS_FOR_PYTHON if "python" in self._header(b"user-agent").lower() else sys.maxsize
+        return "python" in self._header(b"user-agent").lower()
 
     def _content_type(self) -> str:
         return self._header(b"content-type").partition(";")[0].strip().lower()

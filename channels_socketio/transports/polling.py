@@ -22,6 +22,7 @@ NO_FAREWELL = {
     Reason.PARSE_ERROR,
     Reason.PAYLOAD_TOO_LARGE,
     Reason.TOO_MANY_EVENTS,
+    Reason.SESSION_ROTATED,
 }
 RELEASE_SECONDS = 0.1  # from a probe to the end of the poll that is held
 
@@ -30,19 +31,22 @@ class PollingTransport:
     """The packets of one client until it fetches them; the connection's budget bounds them.
 
     `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over, `fault` what a poll
-    is told that came too late. `limit` is the number of packets that one poll may fetch.
+    is told that came too late. `limit` is the number of packets that one poll may fetch. With `stays_away` the client
+    takes a close packet for a wish that it never come back.
     """
 
     name = "polling"
     upgrades = ("websocket",)
 
-    def __init__(self, runtime: Runtime, limit: int = sys.maxsize) -> None:
+    def __init__(self, runtime: Runtime, limit: int = sys.maxsize, stays_away: bool = False) -> None:
         self.connection: Connection
         self.posting = False
         self.candidate = False
         self.fault = Fault.BAD_REQUEST
         self._runtime = runtime
         self._limit = limit
+        self._stays_away = stays_away
+        self._faulty = False  # whether a poll that has nothing to fetch is answered by `fault`
         self._sid = ""
         self._packets: list[Encoded] = []
         self._poll: asyncio.Future[bool] | None = None
@@ -76,10 +80,13 @@ class PollingTransport:
 
         What waits goes before, in a poll of its own: a close packet beside it would overtake it in JavaScript clients.
         A server that goes away has no close packet for its clients, which the Python client would take for a wish that
-        it stay away, but a fault; and who has nothing to fetch need not come for that.
+        it stay away, but a fault; and who has nothing to fetch need not come for that. The same holds for a login
+        session whose key was rotated, but for clients that a close packet has come back.
         """
         if reason is Reason.SERVER_SHUTTING_DOWN:
-            self.fault = Fault.SHUTTING_DOWN
+            self.fault, self._faulty = Fault.SHUTTING_DOWN, True
+        elif reason is Reason.SESSION_ROTATED and self._stays_away:
+            self.fault, self._faulty = Fault.UNKNOWN_SID, True
         elif reason is not Reason.TRANSPORT_CLOSE:
             self._farewell = str(EngineType.CLOSE)
         self._closed = True
@@ -151,8 +158,8 @@ class PollingTransport:
             release(self._poll, in_time and not self._going_away())
 
     def _going_away(self) -> bool:
-        """Return whether the server ends, and nothing waits that a poll could fetch before."""
-        return self.fault is Fault.SHUTTING_DOWN and not self._packets
+        """Return whether `fault` is the answer, and nothing waits that a poll could fetch before."""
+        return self._faulty and not self._packets
 
     def _release_soon(self, poll: "asyncio.Future[bool]") -> None:
         self._runtime.loop.call_later(RELEASE_SECONDS, release, poll)

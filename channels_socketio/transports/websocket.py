@@ -106,7 +106,7 @@ class WebSocketTransport(AsyncConsumer):
             await refuse_websocket(scope, receive, send, error.status, error.fault.code, error.fault.message)
         except Refused as refused:
             self.server.log_refusal(scope, refused)
-            await refuse_websocket(scope, receive, send, 403, FORBIDDEN, refused.message)
+            await refuse_websocket(scope, receive, send, 403, FORBIDDEN, refused.message, *refused.headers)
         else:
             if opened:
                 await self._serve()

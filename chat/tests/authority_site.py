@@ -24,6 +24,7 @@ from django.test import Client  # noqa: E402
 from django.urls import re_path  # noqa: E402
 from django.utils.crypto import get_random_string  # noqa: E402
 
+from channels_socketio.authority import look_at_sessions  # noqa: E402
 from channels_socketio.refusal import respond  # noqa: E402
 from channels_socketio.runtime import current_runtime  # noqa: E402
 from chat import moderation  # noqa: E402
@@ -108,6 +109,15 @@ def rename(key: str) -> str:
     return str(user.username)
 
 
+def rename_visitor(key: str) -> int:
+    """Give the visitor another number, and say so; return it."""
+    visitor = rows(key).get().visitor
+    visitor.name = 20_000 + visitor.pk
+    visitor.save()
+    look_at_sessions([key])
+    return int(visitor.name)
+
+
 def execute(sql: str) -> Callable[[str], None]:
     """Return an action in plain SQL, which no signal tells of."""
 
@@ -156,6 +166,7 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
     "log-in": log_in,
     "log-in-again": log_in_again,
     "rename": rename,
+    "rename-visitor": rename_visitor,
     "change-password": change_password,
     "log-out": lambda key: auth.logout(request_of(key)),
     "flush": lambda key: SessionStore(key).flush(),

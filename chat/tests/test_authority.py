@@ -19,7 +19,8 @@ from channels_socketio.protocol.packets import PacketType
 from channels_socketio.tests.clients import WAYS, Client, PollingWay
 from channels_socketio.tests.processes import Postgres, Redis, Site
 from channels_socketio.tests.raw import Raw, read, read_to_end
-from chat.tests.authority import Crowd, Hosts, cookie_header, named
+from channels_socketio.tests.stages import Browser
+from chat.tests.authority import Crowd, Hosts, named
 
 APPLICATION = "chat.tests.authority_site:application"
 INTERVAL = 0.5  # of the sweep, where it is to find something
@@ -27,6 +28,8 @@ NEVER = 3600.0
 SOON = float(os.environ.get("SOON", "5"))  # seconds in which an end that is told of reaches all sockets
 NO_COOKIE = '{"code":4,"message":"No cookie transmitted."}'
 GONE = '{"code":4,"message":"Session unknown or expired."}'
+UNKNOWN_SID = '{"code":1,"message":"Session ID unknown"}'
+BACK = 3.0  # seconds in which a client with the new cookie is back
 REFUSALS = {"banned": (403, '{"code":4,"message":"Banned."}')}
 
 # What is done, whether the visitor is logged in, and the reason that the sockets are told.
@@ -203,98 +206,173 @@ async def test_a_login_session_that_expires_ends_its_sockets_at_that_moment(
     assert 2.9 < time.monotonic() - before < 3 + SOON
 
 
-async def test_a_login_binds_the_sockets_of_other_tabs_to_the_user(hosts: Hosts, stack: AsyncExitStack) -> None:
-    old = await hosts.visitor()
+async def is_rotated(client: Client) -> None:
+    """Check that a client is closed without a word."""
+    told = {packet.data[0] for packet in await client.end() if packet.type is PacketType.EVENT}
+    assert told <= {"new chat", "presence"}
+
+
+async def next_named(browser: Browser, *names: str) -> list[Any]:
+    """Return the next event of an official client that has one of these names."""
+    while (happened := await browser.next())[0] not in names:
+        assert happened[0] in {"presence", "new chat", "connect_error"}, happened
+    return list(happened)
+
+
+async def say(hosts: Hosts, stack: AsyncExitStack, *texts: str) -> None:
+    """Have somebody else say something."""
+    crowd = Crowd(stack, hosts)
+    client = await Client(await WAYS["websocket"](await crowd.raw(hosts.sites[0], await hosts.visitor()))).open()
+    await client.join()
+    for text in texts:
+        assert (await client.call("send chat", {"msg": text}))[0]["ok"] is True
+    await client.way.close()
+
+
+ROTATIONS = [("log-in", False), ("log-in", True), ("change-password", True)]
+
+
+@pytest.mark.parametrize(("what", "logged_in"), ROTATIONS)
+async def test_a_rotated_key_closes_sockets_and_only_who_has_the_new_one_comes_back(
+    hosts: Hosts, stack: AsyncExitStack, what: str, logged_in: bool
+) -> None:
+    """A login, a login of another user over the first, and a new password."""
+    old = await hosts.visitor(logged_in)
     crowd = await Crowd(stack, hosts).enter(old)
     stranger = await Crowd(stack, hosts).enter(await hosts.visitor())
-    key, username = await hosts.do("log-in", old)
-    for client in crowd.clients:
-        assert await named(client) == username
-        answer = (await client.call("send chat", {"msg": "hello"}))[0]
-        assert answer["ok"] is True
-        while (event := await client.event())[0] != "new chat" or event[1]["id"] != answer["id"]:
+    places = [(site, transport) for site in hosts.sites for transport in ("websocket", "polling")]
+    thieves, tabs = [
+        [
+            await stack.enter_async_context(Browser(site.port, f"sessionid={old}", transport))
+            for site, transport in places
+        ]
+        for _ in range(2)
+    ]
+    await say(hosts, stack, "before")
+    for browser in thieves + tabs:
+        while (await next_named(browser, "connect", "welcome", "new chat"))[0] != "new chat":
             pass
-        assert event[1]["name"] == username
-    for raw in crowd.raws:
-        raw.headers[:] = [cookie_header(key)]
-    await assert_untouched(crowd)
-    await assert_untouched(stranger)
-    for site in hosts.sites:
-        async with Raw(site.port, headers=[cookie_header(old)]) as raw:
-            assert (await raw.ask("GET")).pair == (403, GONE)
-    assert (await hosts.do("rename", key)).startswith("renamed-")
+    await say(hosts, stack, mark := f"last before {old}")
+    for browser in thieves + tabs:
+        while (await next_named(browser, "new chat"))[1]["text"] != mark:
+            pass
+    answer = await hosts.do(what, old)
+    key = answer if what == "change-password" else answer[0]
+    began = time.monotonic()
+    for tab in tabs:
+        tab.tell(f"sessionid={key}")
     for client in crowd.clients:
-        assert (await named(client)).startswith("renamed-")
+        await is_rotated(client)
+    for browser in thieves + tabs:
+        assert {happened[0] for happened in await browser.is_closed()} <= {"presence"}
+    await say(hosts, stack, "first", "second")
+    for tab in tabs:
+        assert (await next_named(tab, "connect"))[2] is (what == "change-password")
+        assert time.monotonic() - began < BACK
+        welcome = await next_named(tab, "welcome")
+        assert what != "log-in" or welcome[1]["name"] == answer[1]
+        assert [(await next_named(tab, "new chat"))[1]["text"] for _ in range(2)] == ["first", "second"]
+    for raw in crowd.raws:
+        assert (await raw.ask("GET")).pair == (403, GONE)
+        assert (await raw.ask("GET")).headers["retry-after"] == "1"
+    for thief in thieves:
+        for _ in range(2):
+            assert (await thief.next())[0] == "connect_error"
+    await assert_untouched(stranger)
+
+
+async def test_a_rename_keeps_the_sockets_and_a_logout_ends_them(hosts: Hosts, stack: AsyncExitStack) -> None:
+    key = await hosts.visitor(logged_in=True)
+    crowd = await Crowd(stack, hosts).enter(key)
+    name = await hosts.do("rename", key)
+    for client in crowd.clients:
+        assert await named(client) == name
     await hosts.do("log-out", key)
     await assert_ended(crowd, "logged out")
 
 
-async def test_a_login_in_the_middle_of_an_upgrade_is_no_end_and_a_logout_is(
-    hosts: Hosts, stack: AsyncExitStack
-) -> None:
+async def test_a_guest_who_is_renamed_keeps_the_sockets(hosts: Hosts, stack: AsyncExitStack) -> None:
     key = await hosts.visitor()
-    crowd = Crowd(stack, hosts)
-    for what in ("log-in", "log-out"):
-        raw = await crowd.raw(hosts.sites[0], key)
-        sid = await raw.open()
-        assert (await raw.post(sid, "40")).status == 200
-        polled = ""
-        while "welcome" not in polled:
-            polled += (await raw.poll(sid)).text
-        socket = await raw.websocket(sid=sid)
-        await socket.send("2probe")
-        assert await read(socket) == "3probe"
-        told = await hosts.do(what, key)
-        if what == "log-in":
-            await socket.send("5")
-            while told[1] not in (frame := str(await read(socket))) or "welcome" not in frame:
-                pass
-            key = told[0]
-        else:
-            while "session ended" not in (answer := await raw.poll(sid)).text:
-                assert answer.status == 200
-            await socket.send("5")
-            assert await read_to_end(socket) == []
+    crowd = await Crowd(stack, hosts).enter(key)
+    name = await hosts.do("rename-visitor", key)
+    for client in crowd.clients:
+        assert await named(client) == str(name)
+    await assert_untouched(crowd)
 
 
-async def test_polls_at_another_process_go_by_the_present_key_as_well(hosts: Hosts, stack: AsyncExitStack) -> None:
+@pytest.mark.parametrize("what", ["log-in", "log-out"])
+async def test_nobody_upgrades_by_a_key_that_is_none_any_more(hosts: Hosts, stack: AsyncExitStack, what: str) -> None:
+    key = await hosts.visitor()
+    raw = await Crowd(stack, hosts).raw(hosts.sites[0], key)
+    sid = await raw.open()
+    assert (await raw.post(sid, "40")).status == 200
+    polled = ""
+    while "welcome" not in polled:
+        polled += (await raw.poll(sid)).text
+    socket = await raw.websocket(sid=sid)
+    await socket.send("2probe")
+    assert await read(socket) == "3probe"
+    told = await hosts.do(what, key)
+    if what == "log-in":
+        while (answer := await raw.poll(sid)).status == 200:
+            assert told[1] not in answer.text
+        assert answer.pair == (403, GONE)
+    else:
+        while "session ended" not in (answer := await raw.poll(sid)).text:
+            assert answer.status == 200
+    await socket.send("5")
+    assert await read_to_end(socket) == []
+
+
+async def test_a_connection_answers_nobody_but_the_key_that_it_came_by(hosts: Hosts, stack: AsyncExitStack) -> None:
+    """Polls and posts at another process, before a login and after it."""
     crowd = Crowd(stack, hosts)
     key = await hosts.visitor()
     raw = await crowd.raw(hosts.sites[0], key)
     sid = await raw.open()
     assert (await raw.post(sid, "40")).status == 200
+    same = await crowd.raw(hosts.sites[-1], key)
     stranger = await crowd.raw(hosts.sites[-1], await hosts.visitor())
     nobody = await stack.enter_async_context(Raw(hosts.sites[-1].port))
-    new_key, username = await hosts.do("log-in", key)
-    elsewhere = await crowd.raw(hosts.sites[-1], new_key)
-    text = ""
-    while username not in text:
-        answer = await elsewhere.poll(sid)
-        assert answer.status == 200
-        text += answer.text
-    assert (await elsewhere.post(sid, "3")).pair == (200, "ok")
+    assert "welcome" in (await same.poll(sid)).text
+    assert (await same.post(sid, "3")).pair == (200, "ok")
     for method, body in (("GET", None), ("POST", b"1")):
         assert (await stranger.ask(method, sid=sid, body=body)).pair == (403, GONE)
         assert (await nobody.ask(method, sid=sid, body=body)).pair == (403, NO_COOKIE)
-    await hosts.do("log-out", new_key)
-    assert "session ended" in (await elsewhere.poll(sid)).text
-    assert (await elsewhere.post(sid, "3")).pair == (403, GONE)
-    assert (await elsewhere.poll(sid)).text == "1"
-    assert (await elsewhere.poll(sid)).pair == (403, GONE)
+    new_key, username = await hosts.do("log-in", key)
+    while (answer := await same.poll(sid)).status == 200:
+        assert username not in answer.text
+    assert answer.pair == (403, GONE)
+    assert (await same.post(sid, "3")).pair == (403, GONE)
+    elsewhere = await crowd.raw(hosts.sites[-1], new_key)
+    assert (await elsewhere.poll(sid)).status == 400
+    assert (await elsewhere.post(sid, "3")).status == 400
+
+
+async def test_a_poll_that_is_held_tells_of_a_rotation(hosts: Hosts, stack: AsyncExitStack) -> None:
+    """By a close packet, or by a fault where the client takes that for a wish that it never come back."""
+    for agent, answer in (("node", (200, "1")), ("Python/3", (400, UNKNOWN_SID))):
+        key = await hosts.visitor()
+        raw = await Crowd(stack, hosts).raw(hosts.sites[0], key)
+        raw.headers.append(f"User-Agent: {agent}")
+        sid = await raw.open()
+        held = await raw.start("GET", sid=sid)
+        await hosts.do("log-in", key)
+        assert (await held.answer()).pair == answer
+        assert (await raw.poll(sid)).pair == (403, GONE)
 
 
 async def test_a_new_password_ends_the_users_other_login_sessions(hosts: Hosts, stack: AsyncExitStack) -> None:
     own = await hosts.visitor(logged_in=True)
     other = await Crowd(stack, hosts).enter(str(await hosts.do("log-in-again", own)))
     mine = await Crowd(stack, hosts).enter(own)
-    key = await hosts.do("change-password", own)
+    await hosts.do("change-password", own)
     await assert_ended(other, "password changed")
-    for raw in mine.raws:
-        raw.headers[:] = [cookie_header(key)]
-    await assert_untouched(mine)
+    for client in mine.clients:
+        await is_rotated(client)
 
 
-async def test_what_a_login_session_had_is_worth_nothing_to_another_and_survives_a_login(
+async def test_what_a_login_session_had_is_worth_nothing_to_another_but_the_position(
     hosts: Hosts, stack: AsyncExitStack
 ) -> None:
     key, thief = await hosts.visitor(), await hosts.visitor()
@@ -314,9 +392,12 @@ async def test_what_a_login_session_had_is_worth_nothing_to_another_and_survives
     assert (await stealing.poll(sid)).pair == (403, GONE)
     assert (await stealing.post(sid, "1")).pair == (403, GONE)
     await assert_new_to(stealing, auth, message, receipt)
-    new_key, _ = await hosts.do("log-in", key)
+    new_key, username = await hosts.do("log-in", key)
     back = await Client(await WAYS["websocket"](await crowd.raw(hosts.sites[-1], new_key))).open()
-    assert (await back.join(auth=auth)).data == answer
+    again = (await back.join(auth=auth)).data
+    assert again["sid"] != answer["sid"]
+    assert again["pid"] != answer["pid"]
+    assert await named(back) == username
     await hosts.do("flush", new_key)
     await back.end()
     await assert_new_to(stealing, auth, message, receipt)

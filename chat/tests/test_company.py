@@ -16,7 +16,7 @@ import pytest
 
 from channels_socketio.runtime import current_runtime
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import Connect, eventually
+from channels_socketio.tests.party import Connect, close_of, eventually
 from channels_socketio.tests.processes import Redis, Site
 from chat import company
 from chat.database import in_thread
@@ -103,7 +103,7 @@ class TestOneProcess:
         await writer.disconnect()
         assert (await next_of(reader, "typing"))["names"] == []
 
-    async def test_whoever_logs_in_is_the_user_in_all_tabs_from_then_on_and_counts_once(
+    async def test_whoever_logs_in_comes_back_as_the_user_and_counts_once(
         self, connect: Connect, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("chat.presence.GRACE", 3600.0)
@@ -116,14 +116,18 @@ class TestOneProcess:
         await tabs[0].emit("typing", {})
         assert (await next_of(other, "typing"))["names"] == ["1"]
         user = await in_thread(log_in)(session, "ada")
-        assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "ada"]}
+        for tab in tabs:
+            assert (await close_of(tab))["reason"] == "session rotated"
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 1, "names": ["2"]}
         assert (await next_of(other, "typing"))["names"] == []
+        tabs = [await enter(connect, session) for _ in range(2)]
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "ada"]}
         user.username = "grace"
         await in_thread(user.save)()
         assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "grace"]}
         for tab in tabs:
             heard = [await tab.receive_event() for _ in range(tab.output_queue.qsize())]
-            assert [data["name"] for event, data, *_ in heard if event == "welcome"] == ["ada", "grace"]
+            assert [data["name"] for event, data, *_ in heard if event == "welcome"] == ["grace"]
         monkeypatch.setattr("chat.presence.GRACE", 0.1)
         for tab in tabs:
             await tab.disconnect()

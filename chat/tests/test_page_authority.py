@@ -44,3 +44,80 @@ def test_a_page_shows_the_name_of_who_logs_in_elsewhere(ending_site: Site, come:
     anna.say("hello")
     expect(bert.message("hello").locator(".by")).to_have_text(username)
     assert key in [cookie["value"] for cookie in anna.page.context.cookies()]
+
+
+def log_in_at_the_admin(page: Any, site: Site, name: str) -> None:
+    """Log a member of the staff in, in a tab of its own."""
+    site.run(
+        "from django.contrib.auth import get_user_model\n"
+        f"get_user_model().objects.create_superuser({name!r}, password='before')"
+    )
+    tab = page.context.new_page()
+    tab.goto(f"{site.url}/admin/login/")
+    tab.get_by_label("Username").fill(name)
+    tab.get_by_label("Password").fill("before")
+    tab.get_by_role("button", name="Log in").click()
+    expect(tab.get_by_role("button", name="Log out")).to_be_visible()
+    tab.close()
+
+
+def steal(come: Come, site: Site, owner: Any) -> Any:
+    """Return a page in another browser that has the cookie of the owner."""
+    [key] = [cookie["value"] for cookie in owner.page.context.cookies() if cookie["name"] == "sessionid"]
+    cookie = {"name": "sessionid", "value": key, "url": site.url, "httpOnly": True}
+    cookie |= {"domain": "127.0.0.1", "path": "/", "expires": -1, "secure": False, "sameSite": "Lax"}
+    del cookie["url"]
+    return come(site, storage_state={"cookies": [cookie], "origins": []})
+
+
+def is_out(thief: Any, *texts: str) -> None:
+    """Check that a page is refused in the end, and has got none of the texts."""
+    expect(thief.status).to_have_text("Not connected", timeout=40_000)
+    expect(thief.page.get_by_text("Session unknown or expired.")).to_be_visible()
+    for text in texts:
+        expect(thief.message(text)).to_have_count(0)
+
+
+def is_back(owner: Any, bert: Any, name: str, *missed: str) -> None:
+    """Check that a page is back under a name with what was said meanwhile, once, and that it can speak."""
+    expect(owner.page.locator("#name")).to_have_text(name)
+    for text in missed:
+        expect(owner.message(text)).to_have_count(1)
+    owner.say("It is me.")
+    expect(bert.message("It is me.").locator(".by")).to_have_text(name)
+    expect(owner.message("It is me.")).to_have_count(1)
+
+
+def test_all_tabs_of_a_browser_in_which_somebody_logs_in_come_back_by_themselves(ending_site: Site, come: Come) -> None:
+    anna, bert = come(ending_site), come(ending_site)
+    second, thief = anna.second_tab(), steal(come, ending_site, anna)
+    bert.say("before")
+    for visitor in (anna, second, thief):
+        expect(visitor.message("before")).to_be_visible()
+    log_in_at_the_admin(anna.page, ending_site, "anna")
+    expect(thief.status).not_to_have_text("Connected")
+    bert.say("missed")
+    for visitor in (anna, second):
+        expect(visitor.page.locator("#name")).to_have_text("anna")
+        expect(visitor.message("missed")).to_have_count(1)
+        expect(visitor.message("before")).to_have_count(1)
+    is_back(anna, bert, "anna", "missed")
+    expect(second.message("It is me.")).to_have_count(1)
+    is_out(thief, "missed", "It is me.")
+
+
+@pytest.mark.parametrize("what", ["log-in", "change-password"])
+def test_a_page_of_a_user_comes_back_after_another_login_and_a_new_password(
+    ending_site: Site, come: Come, what: str
+) -> None:
+    anna, bert = come(ending_site), come(ending_site)
+    log_in_at_the_admin(anna.page, ending_site, name := f"anna-before-{what}")
+    expect(anna.page.locator("#name")).to_have_text(name)
+    thief = steal(come, ending_site, anna)
+    answer = do(ending_site, what, anna.page)
+    key, name = (answer, name) if what == "change-password" else answer
+    anna.page.context.add_cookies([{"name": "sessionid", "value": key, "url": ending_site.url}])
+    expect(thief.status).not_to_have_text("Connected")
+    bert.say("missed")
+    is_back(anna, bert, name, "missed")
+    is_out(thief, "missed", "It is me.")

@@ -13,7 +13,7 @@ from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import Connect
+from channels_socketio.tests.party import Connect, close_of
 from chat.consumers import require_name
 from chat.database import in_thread
 from chat.sessions import SessionStore
@@ -149,12 +149,14 @@ async def test_a_login_session_that_is_over_cannot_be_read_or_changed(connect: C
     assert (await client.receive_event())[0] == "session ended"
 
 
-async def test_after_a_rotation_the_handler_reads_by_the_new_key(connect: Connect) -> None:
+async def test_after_a_rotation_the_handler_reads_and_changes_nothing(connect: Connect) -> None:
     key = await new_key()
     client = await sit_down(connect, key)
     await in_thread(SessionStore(key).cycle_key)()
-    await client.call("set", "colour", "red")
-    assert await client.call("copy", "colour") == "red"
+    with pytest.raises(UpdateError):
+        async with session_data.changes(key):
+            pytest.fail("expected no data")
+    assert (await close_of(client))["reason"] == "session rotated"
 
 
 @pytest.mark.parametrize("engine", ["db", "cache"])

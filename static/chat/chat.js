@@ -4,12 +4,14 @@
 
 {
   const CLOSE = { method: 'POST', body: '1' }; // Engine.IO's packet of this name
-  const ASK_AFTER_MS = 1000;
+  const ASK_AGAIN_MS = 1000;
+  const REFUSED_AGAIN_MS = 2000; // a browser may be quicker than the cookie of a login in another tab
   const BANNED = 'Banned.'; // the server's word to whom it will not let in after a reload either
   const root = document.getElementById('chat');
   const element = (id) => document.getElementById(id);
   let { visitor, name: ownName } = root.dataset;
   let greeted = false; // on this connection
+  let asking = false; // whether the server means its refusal
 
   const composer = new Composer(element('composer'), say);
   const log = new MessageLog(root, { again, edit, discard });
@@ -111,16 +113,10 @@
     if (socket.connected && greeted) sender.start();
   }
 
-  /**
-   * Under another name the visitor may be another one, who must not send what is not theirs: only a page tells. It is
-   * asked a little later: the cookie of a login in another tab comes after the news of it, and what the server
-   * answers to the former cookie would replace it.
-   */
+  /** Under another name the visitor may be another one, who must not send what is not theirs: only a page tells. */
   async function identify() {
     let found;
-    do {
-      await new Promise((resolve) => setTimeout(resolve, ASK_AFTER_MS));
-    } while (!(found = await visitorOfServer()) && socket.connected);
+    while (!(found = await visitorOfServer()) && socket.connected) await after(ASK_AGAIN_MS);
     if (!found || found === visitor) return;
     visitor = found;
     for (const { id } of outbox.list()) log.forget(id);
@@ -150,8 +146,19 @@
   async function handleConnectError(error) {
     if (!socket.active) return refuse(error.message);
     showState('offline');
-    const refusal = await refusalOfServer();
+    if (asking) return;
+    asking = true;
+    let refusal = await refusalOfServer();
+    if (refusal) {
+      await after(REFUSED_AGAIN_MS);
+      refusal = socket.connected ? null : await refusalOfServer();
+    }
+    asking = false;
     if (refusal && !socket.connected) refuse(refusal);
+  }
+
+  function after(milliseconds) {
+    return new Promise((resolve) => setTimeout(resolve, milliseconds));
   }
 
   /** Show that the server wants no more of this page, and why; only a reload gets a new login session. */
@@ -209,7 +216,7 @@
     const url = '/socket.io/?EIO=4&transport=polling';
     try {
       const response = await fetch(url);
-      // With Retry-After there are only too many at the moment: the socket goes on trying.
+      // With Retry-After it is only so at the moment: the socket goes on trying.
       if (response.status === 403 && !response.headers.has('Retry-After')) return (await response.json()).message;
       if (response.ok) await fetch(`${url}&sid=${JSON.parse((await response.text()).slice(1)).sid}`, CLOSE);
     } catch {
