@@ -745,6 +745,35 @@ async def test_a_rotated_key_opens_nothing_and_says_for_a_while_when_to_ask_agai
     house.server.refuse_rotated({})
 
 
+async def test_a_rotation_that_is_taken_back_closes_nothing_and_refuses_nobody(connect: Connect) -> None:
+    from django.db import transaction
+
+    def undo() -> None:
+        with transaction.atomic():
+            SessionStore(key).cycle_key()
+            transaction.set_rollback(True)
+
+    house = House()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    await sync_to_async(undo)()
+    await settle()
+    assert client.output_queue.empty()
+    await come(connect, house, key, "/")
+
+
+async def test_a_handler_does_not_get_another_users_session(connect: Connect) -> None:
+    house = House()
+    user = await new_user()
+    key = await new_session()
+    client = await come(connect, house, key, "/")
+    [connection] = current_runtime().connections.values()
+    await sync_to_async(become)(key, user)
+    with pytest.raises(Refused):
+        await connection.read_session()
+    await rotated(client)
+
+
 async def test_a_handshake_does_not_survive_a_rotation_that_overtakes_it(connect: Connect) -> None:
     house = House()
     key = await new_session()

@@ -17,6 +17,7 @@ django.setup()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (after the setup, as all below)
 from django.contrib import auth  # noqa: E402
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
@@ -109,6 +110,13 @@ def rename(key: str) -> str:
     return str(user.username)
 
 
+def sql_rotate(key: str) -> str:
+    """Give the login session another key without a word; return it."""
+    new = get_random_string(32, VALID_KEY_CHARS)
+    rows(key).update(session_key=new)
+    return new
+
+
 def rename_visitor(key: str) -> int:
     """Give the visitor another number, and say so; return it."""
     visitor = rows(key).get().visitor
@@ -167,6 +175,8 @@ ACTIONS: dict[str, Callable[[str], Any]] = {
     "log-in-again": log_in_again,
     "rename": rename,
     "rename-visitor": rename_visitor,
+    "sql-rotate": sql_rotate,
+    "sql-log-in": lambda key: rows(key).update(user=User.objects.create_user(f"user-{get_random_string(8)}")),
     "change-password": change_password,
     "log-out": lambda key: auth.logout(request_of(key)),
     "flush": lambda key: SessionStore(key).flush(),

@@ -281,6 +281,34 @@ async def test_a_rotated_key_closes_sockets_and_only_who_has_the_new_one_comes_b
     await assert_untouched(stranger)
 
 
+@pytest.mark.parametrize("what", ["sql-rotate", "sql-log-in"])
+async def test_a_rotation_that_nobody_tells_of_is_found_by_the_sweep_and_is_no_end(
+    hosts: Hosts, stack: AsyncExitStack, what: str
+) -> None:
+    """The row lives under another key, or is another user's under the same one."""
+    key = await hosts.visitor()
+    crowd = await Crowd(stack, hosts).enter(key)
+    stranger = await Crowd(stack, hosts).enter(await hosts.visitor())
+    await hosts.sweep_every(INTERVAL)
+    await hosts.do(what, key)
+    for client in crowd.clients:
+        await is_rotated(client)
+    await assert_untouched(stranger)
+
+
+async def test_a_post_that_a_rotation_overtakes_is_refused(hosts: Hosts, stack: AsyncExitStack) -> None:
+    key = await hosts.visitor()
+    raw = await Crowd(stack, hosts).raw(hosts.sites[0], key)
+    sid = await raw.open()
+    head = ["Content-Type: text/plain", "Content-Length: 2"]
+    post = await raw.start("POST", head, b"4", sid=sid)
+    held = await raw.start("GET", sid=sid)
+    await hosts.do("log-in", key)
+    assert (await held.answer()).pair == (200, "1")
+    await post.send(b"0")
+    assert (await post.answer()).pair == (403, GONE)
+
+
 async def test_a_rename_keeps_the_sockets_and_a_logout_ends_them(hosts: Hosts, stack: AsyncExitStack) -> None:
     key = await hosts.visitor(logged_in=True)
     crowd = await Crowd(stack, hosts).enter(key)

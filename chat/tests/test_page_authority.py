@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +105,27 @@ def test_all_tabs_of_a_browser_in_which_somebody_logs_in_come_back_by_themselves
     is_back(anna, bert, "anna", "missed")
     expect(second.message("It is me.")).to_have_count(1)
     is_out(thief, "missed", "It is me.")
+
+
+def test_a_page_that_is_quicker_than_its_cookie_asks_again_before_it_gives_up(come: Come, tmp_path: Path) -> None:
+    """Also when the process that refuses it has been started since and does not know of the rotation."""
+    site = Site(tmp_path).start()
+    try:
+        anna = come(site)
+        name = anna.name
+        [key] = [cookie["value"] for cookie in anna.page.context.cookies() if cookie["name"] == "sessionid"]
+        site.stop()
+        new = key[::-1]
+        site.run(
+            "from chat.models import LoginSession\n"
+            f"LoginSession.objects.filter(session_key={key!r}).update(session_key={new!r})"
+        )
+        with anna.page.expect_response(lambda response: response.status == 403, timeout=30_000):
+            site.start()
+        anna.page.context.add_cookies([{"name": "sessionid", "value": new, "url": site.url}])
+        assert anna.is_connected().name == name
+    finally:
+        site.kill()
 
 
 @pytest.mark.parametrize("what", ["log-in", "change-password"])
