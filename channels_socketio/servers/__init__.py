@@ -12,7 +12,8 @@ CUT_SECONDS = 1.0  # that a client which sends too much has to read why it is cl
 class FrameStream(Protocol):
     """A WebSocket whose server takes ready frames, and can keep the connection without the application's coroutine.
 
-    None of the methods waits or raises.
+    None of the methods waits or raises. What `hand_over` returns may raise OSError or RuntimeError once the connection
+    is lost.
     """
 
     def write_frames(self, frames: bytes) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from channels_socketio.runtime import current_runtime
 from channels_socketio.socket import Socket
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.party import Connect, close_of, eventually, serve
+from channels_socketio.transports.websocket import WebSocketTransport
 
 
 class Final(BaseException):
@@ -164,6 +165,22 @@ async def test_one_that_cannot_write_to_itself_ends_alone(connect: Connect, capl
     await other.emit("say", "on")
     assert await other.receive_event() == ["said", "on"]
     assert errors(caplog) == 1
+
+
+async def test_ready_frames_for_one_that_the_server_has_lost_end_it_quietly(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On uvloop writing to a lost connection is a RuntimeError."""
+    (_, other, _), (connection, *_), ended = await party(connect)
+
+    def write(frames: bytes) -> None:
+        raise RuntimeError("the handler is closed")
+
+    cast(WebSocketTransport, connection.transport)._put = write
+    await other.emit("say", "on")
+    assert await other.receive_event() == ["said", "on"]
+    await eventually(lambda: ended == ["transport close"], "its consumer cleaned up")
+    assert errors(caplog) == 0
 
 
 async def test_one_that_cannot_be_read_again_ends_alone(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:

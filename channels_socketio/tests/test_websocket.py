@@ -134,7 +134,9 @@ async def test_a_close_goes_behind_what_waits(asgi: Open) -> None:
 
 
 @pytest.mark.parametrize("waiting", [False, True])
-@pytest.mark.parametrize("error", [OSError("as ASGI says"), Disconnected("as Daphne does")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [OSError("as ASGI says"), Disconnected("as Daphne does"), RuntimeError("as uvicorn does")], ids=repr
+)
 async def test_a_client_that_is_gone_fails_quietly_and_ends_once(
     asgi: Open, caplog: pytest.LogCaptureFixture, error: Exception, waiting: bool
 ) -> None:
