@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from channels.testing import HttpCommunicator
+from channels.testing import HttpCommunicator, WebsocketCommunicator
 
 from channels_socketio.server import SocketIOServer
 from channels_socketio.tests.arenas import MAX_PAYLOAD, Arena, assert_alive, assert_gone, joined
@@ -138,3 +138,17 @@ async def test_packets_of_posts_count_before_they_are_looked_into(version: str, 
     if packet:
         refused = await ask("POST", other, packet * 21 + b"no packet")
         assert (refused["status"], refused["body"]) == (429, b"too many events")
+
+
+async def test_candidates_count() -> None:
+    server = SocketIOServer([], everybody, {"MESSAGES_PER_SECOND": 1, "MESSAGES_AT_ONCE": 10})
+    path = "/socket.io/?EIO=4&transport="
+    opened: Any = await HttpCommunicator(server.polling(), "GET", f"{path}polling").get_response(5)
+    sid = json.loads(opened["body"][1:])["sid"]
+    for _ in range(11):
+        assert sid in server.runtime.connections
+        candidate = WebsocketCommunicator(server.websocket(), f"{path}websocket&sid={sid}")
+        assert await candidate.connect() == (True, None)
+        await candidate.send_to("x")
+        assert (await candidate.receive_output(5))["type"] == "websocket.close"
+    assert sid not in server.runtime.connections

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from channels_socketio.consumer import Refused, SocketIOConsumer, on
 from channels_socketio.server import SocketIOServer
+from channels_socketio.servers import TURN_FRAMES
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.party import Connect, eventually, everybody, serve, settle
 from channels_socketio.tests.processes import Hall, servers
@@ -98,6 +99,16 @@ Open = Callable[..., Awaitable[AsgiServer]]
 
 
 # Pushback and failure
+
+
+async def test_a_server_that_has_much_of_one_client_leaves_turns_to_others(asgi: Open) -> None:
+    server = await asgi(LIMITS=False)
+    server.client_sends(*["6"] * 1000)
+    turns = 0
+    while not server.inbox.empty():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 1000 // TURN_FRAMES
 
 
 async def test_while_the_server_takes_frames_they_are_sent_without_a_task(asgi: Open) -> None:
