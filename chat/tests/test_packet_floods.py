@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.utils import apply_mask
 
 from channels_socketio.tests.processes import Site, servers
@@ -133,12 +134,16 @@ class Bystander:
         self.waits: list[float] = []
         self.echoes: list[float] = []
 
-    async def watch(self, flood: "asyncio.Future[Any]") -> None:
-        """Go on until the flood is over, at least five times."""
+    async def join(self) -> ClientConnection:
+        """Enter the lobby."""
         client = await self.raw.websocket()
         await client.send("40")
         while '"welcome"' not in str(await read_packet(client)):
             pass
+        return client
+
+    async def watch(self, client: ClientConnection, flood: "asyncio.Future[Any]") -> None:
+        """Go on until the flood is over, at least five times."""
         health = Raw(self.raw.port, "/healthz")
         while not flood.done() or len(self.waits) < 5:
             started = time.monotonic()
@@ -167,10 +172,11 @@ async def closed_floods(site: Site) -> int:
 
 async def assert_nobody_waits(site: Site, flood: Callable[[], float]) -> None:
     """Run `flood`, which returns how long it took, in a thread: it must be stopped, and others answered meanwhile."""
-    running = asyncio.ensure_future(asyncio.to_thread(flood))
     async with Raw(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw:
         bystander = Bystander(raw)
-        await bystander.watch(running)
+        client = await bystander.join()
+        running = asyncio.ensure_future(asyncio.to_thread(flood))
+        await bystander.watch(client, running)
     assert await running < FLOOD_SECONDS
     assert statistics.median(bystander.waits) < PATIENCE_SECONDS
     assert statistics.median(bystander.echoes) < PATIENCE_SECONDS
