@@ -4,6 +4,8 @@ Somebody holds sockets by a cookie. Its owner logs in, or changes the password, 
 back by itself and misses nothing; who has only the old one is out and stays out.
 """
 
+import asyncio
+import importlib.util
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +23,7 @@ from channels_socketio.tests.processes import (
     accepts_connections,
     empty_database,
     free_port,
+    require,
     server_command,
     wait_until,
 )
@@ -191,6 +194,30 @@ async def test_an_end_is_no_rotation(host: Host, stack: AsyncExitStack, what: st
         answer = await raw.ask("GET")
         assert answer.pair == GONE
         assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_the_python_client_comes_back_by_itself(host: Host, stack: AsyncExitStack, transport: str) -> None:
+    """A close packet by polling would have it stay away."""
+    for module in ("socketio", "aiohttp"):
+        require(importlib.util.find_spec(module) is not None, f"the package {module}")
+    import aiohttp
+    import socketio
+
+    cookie = await host.visit("visit")
+    http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+    http.headers["Cookie"] = cookie
+    client = socketio.AsyncClient(http_session=http)
+    stack.push_async_callback(client.shutdown)
+    names: asyncio.Queue[str] = asyncio.Queue()
+    client.on("welcome", lambda name, offset: names.put_nowait(name))
+    client.on("entry", lambda *args: None)
+    await client.connect(f"http://127.0.0.1:{host.port}", transports=[transport])
+    async with asyncio.timeout(SOON_SECONDS):
+        assert await names.get() == ""
+    http.headers["Cookie"] = await host.visit("log-in", cookie, name="ada")
+    async with asyncio.timeout(2 * SOON_SECONDS):
+        assert await names.get() == "ada"
 
 
 @pytest.fixture(scope="module")
