@@ -73,10 +73,10 @@ async def received(client: SocketIOCommunicator) -> list[Any]:
 
 @pytest.fixture
 async def three(connect: Connect) -> list[SocketIOCommunicator]:
-    """Three clients: of login sessions a, a, b and of users 1, 2, 2; in the rooms tea, tea and coffee, coffee."""
+    """Three clients: of login sessions a, b, c and of users 1, 2, 2; in the rooms tea, tea and coffee, coffee."""
     application = serve(Member)
     clients = []
-    for session_key, user, rooms in (("a", 1, ["tea"]), ("a", 2, ["tea", "coffee"]), ("b", 2, ["coffee"])):
+    for session_key, user, rooms in (("a", 1, ["tea"]), ("b", 2, ["tea", "coffee"]), ("c", 2, ["coffee"])):
         client = await connect(with_identity(application, session_key, user))
         await client.join("/", {"rooms": rooms})
         clients.append(client)
@@ -90,7 +90,8 @@ async def three(connect: Connect) -> list[SocketIOCommunicator]:
         ({"room": "tea"}, [0, 1]),
         ({"room": "coffee"}, [1, 2]),
         ({"room": "nowhere"}, []),
-        ({"login_session": "a"}, [0, 1]),
+        ({"login_session": "a"}, [0]),
+        ({"login_session": "b"}, [1]),
         ({"login_session": "unknown"}, []),
         ({"user": 2}, [1, 2]),
         ({"user": User(1)}, [0]),
