@@ -24,6 +24,7 @@ LONGEST = [
     "chat/tests/test_page_history.py",
     "chat/tests/test_page.py",
     "chat/tests/test_authority.py",
+    "channels_socketio/tests/test_rotation.py",
     "chat/tests/test_page_outbox.py",
     "channels_socketio/tests/test_transports.py",
     "chat/tests/test_databases.py",

@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import SESSION_KEY
-
 from .admission import gone
 from .endings import EVENT, Ending
 from .limits import notices
@@ -37,7 +35,7 @@ from .protocol.socketio import (
 from .refusal import Refused
 from .registry import Login
 from .runtime import new_id
-from .session_data import read
+from .session_data import read_again
 from .socket import Socket
 from .transports import Transport
 
@@ -236,8 +234,8 @@ class Connection:
         """Read the login session again, and go by it; raises Refused when it is over, or another user's."""
         if self.login is None or self.closed:
             raise gone()
-        session, before = await read(self.scope["session"].session_key), self.scope["session"]
-        if session is None or await session.aget(SESSION_KEY) != await before.aget(SESSION_KEY):
+        session = await read_again(self.scope["session"])
+        if session is None:
             await self.runtime.guard.look_at(self.login)
             raise gone()
         self.scope["session"] = session

@@ -32,7 +32,7 @@ from .audience import login_key, session_hash, session_of, user_of
 from .endings import ENDED, EXPIRED, PASSWORD_CHANGED, USER_DELETED, USER_INACTIVE, Ending
 from .protocol.reasons import Reason
 from .registry import Login, Registry
-from .session_data import read
+from .session_data import read_again
 from .standing import MOST, UNKNOWN, Standing, agrees_with_password, find_standings, find_users, may_log_in
 
 if TYPE_CHECKING:
@@ -254,33 +254,34 @@ class Guard:
 
     async def _judge(self, login: Login, standing: Standing, user: Any) -> None:
         self._expect(login, standing.expires)
-        session = login.scope["session"]
+        scope = login.scope
+        session = scope["session"]
         if standing.user not in (UNKNOWN, await session.aget(SESSION_KEY)):
             rotate(login)
         elif login.user is not None and (user is None or not may_log_in(session, user)):
             end(login, USER_DELETED if user is None else USER_INACTIVE)
         elif not agrees_with_password(session, user):
             if self._has_settled(login):
-                await self._judge_password(login, user)
+                await self._judge_password(login, session, user)
         else:
             login.settles = None
-            if login.stale or (user is not None and user.get_username() != login.scope["user"].get_username()):
-                await self._rename(login, user)
+            if login.stale or (user is not None and user.get_username() != scope["user"].get_username()):
+                await self._rename(login, session, user)
 
-    async def _judge_password(self, login: Login, user: Any) -> None:
+    async def _judge_password(self, login: Login, session: Any, user: Any) -> None:
         """Put out who was here before a new password: for good, unless the login session knows it by now."""
-        session = await read(login.scope["session"].session_key)
-        if session is not None and agrees_with_password(session, user):
+        stored = await read_again(session)
+        if stored is not None and agrees_with_password(stored, user):
             rotate(login)
         else:
             end(login, PASSWORD_CHANGED)
 
-    async def _rename(self, login: Login, user: Any) -> None:
+    async def _rename(self, login: Login, session: Any, user: Any) -> None:
         """Have the connections of a login session know it, and its user if not None, as they are now."""
         login.stale = False
-        session = await read(login.scope["session"].session_key)
-        if session is not None:  # or else the next look finds out
-            for_each(login, lambda connection: connection.rename(session, user))
+        stored = await read_again(session)
+        if stored is not None:  # or else the next look finds out
+            for_each(login, lambda connection: connection.rename(stored, user))
 
     def _has_settled(self, login: Login) -> bool:
         """Return whether what is wrong with a login session has had its time to be explained; look again after it."""

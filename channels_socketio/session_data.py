@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import connections
 
@@ -31,10 +32,11 @@ class Abandoned(Exception):
     """What was to be changed must not be saved."""
 
 
-async def read(session_key: str) -> Any:
-    """Return the session as it is stored now, None when it is over."""
-    session = session_store()(session_key)
-    return session if await session.akeys() and session.session_key is not None else None
+async def read_again(session: Any) -> Any:
+    """Return a session as it is stored now under its key, None when it is over or another user's."""
+    stored = session_store()(session.session_key)
+    live = await stored.akeys() and stored.session_key is not None
+    return stored if live and await stored.aget(SESSION_KEY) == await session.aget(SESSION_KEY) else None
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ engine id alone is worth nothing. The database is not asked for that: a connecti
 
 import asyncio
 import gzip
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -84,9 +85,9 @@ class PollingEndpoint(AsyncConsumer):
 
     async def _open(self, request: EngineRequest) -> None:
         async with self.server.handshake(self.scope) as place:
-            transport = PollingTransport(
-                self.server.runtime, *((PACKETS_FOR_PYTHON, True) if self._is_python() else ())
-            )
+            python = self._is_python()
+            limit = PACKETS_FOR_PYTHON if python else sys.maxsize
+            transport = PollingTransport(self.server.runtime, limit, stays_away=python)
             connection = self.server.new_connection(request, self.scope, transport, place)
             transport.attach(connection)
             connection.open()
