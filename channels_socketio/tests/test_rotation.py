@@ -7,6 +7,8 @@ back by itself and misses nothing; who has only the old one is out and stays out
 import asyncio
 import importlib.util
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -218,6 +220,35 @@ async def test_the_python_client_comes_back_by_itself(host: Host, stack: AsyncEx
     http.headers["Cookie"] = await host.visit("log-in", cookie, name="ada")
     async with asyncio.timeout(2 * SOON_SECONDS):
         assert await names.get() == "ada"
+
+
+SITE_WITHOUT_DATABASE = """
+import django
+from django.conf import settings
+
+settings.configure(
+    SECRET_KEY="no secret, for tests only",
+    INSTALLED_APPS=["channels_socketio"],
+    SESSION_ENGINE="django.contrib.sessions.backends.cache",
+    CHANNEL_LAYERS={"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
+)
+django.setup()
+
+from asgiref.sync import async_to_sync
+from django.contrib.sessions.backends.cache import SessionStore
+
+session = SessionStore()
+session["colour"] = "red"
+session.save()
+session.cycle_key()
+async_to_sync(session.acycle_key)()
+session.flush()
+"""
+
+
+def test_a_site_without_a_database_rotates_keys() -> None:
+    done = subprocess.run([sys.executable, "-c", SITE_WITHOUT_DATABASE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.fixture(scope="module")
