@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import Connect
-from channels_socketio.tests.processes import Site
-from channels_socketio.tests.wire import Dial, WireClient, open_client
+from channels_socketio.tests.support.people import Connect
+from channels_socketio.tests.support.processes import Site
+from channels_socketio.tests.support.ws_client import Dial, WSClient, open_client
 
 TEST_TOOLS = {"aiohttp", "hypothesis", "playwright", "requests", "socketio", "websocket"}  # see requirements-dev.txt
 
@@ -23,12 +23,12 @@ LONGEST = [
     "chat/tests/test_faults.py",
     "chat/tests/test_page_history.py",
     "chat/tests/test_page.py",
-    "chat/tests/test_authority.py",
-    "channels_socketio/tests/test_rotation.py",
+    "chat/tests/test_revocation.py",
+    "channels_socketio/tests/sessions/test_rotation.py",
     "chat/tests/test_page_outbox.py",
-    "channels_socketio/tests/test_transports.py",
+    "channels_socketio/tests/transports/test_contract.py",
     "chat/tests/test_databases.py",
-    "chat/tests/test_company.py",
+    "chat/tests/test_presence.py",
     "chat/tests/test_delivery.py",
     "chat/tests/test_several_processes.py",
 ]
@@ -91,9 +91,9 @@ async def connect() -> AsyncIterator[Connect]:
 @pytest.fixture
 async def dial() -> AsyncIterator[Dial]:
     """Open WebSockets to a real server; they are gone after the test. The arguments are those of `open_client`."""
-    clients: list[WireClient] = []
+    clients: list[WSClient] = []
 
-    async def open_and_keep(url: str, prefix: str = "", **kwargs: Any) -> WireClient:
+    async def open_and_keep(url: str, prefix: str = "", **kwargs: Any) -> WSClient:
         clients.append(await open_client(url, prefix, **kwargs))
         return clients[-1]
 

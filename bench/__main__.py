@@ -75,7 +75,7 @@ LONG = ("idle", "polling")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, write the report, print tables."""
     options = parse_arguments(arguments, list(SCENARIOS), list(SERVERS))
-    places = choose_places(options)
+    places = choose_slots(options)
     if options.again:
         report.write(json.loads(places.results.read_text()), places, options.plots)
         return
@@ -165,12 +165,12 @@ def prepare(servers: Sequence[Server]) -> list[Server]:
     return ready
 
 
-def choose_places(options: argparse.Namespace) -> report.Places:
+def choose_slots(options: argparse.Namespace) -> report.ConnectionCounts:
     """Return where to write: a part of the whole must not take the place of the whole."""
     whole = set(options.scenario) == set(SCENARIOS) and set(options.server) == set(SERVERS) and not options.quick
     if options.output is None and whole:
-        return report.Places.project()
-    return report.Places.folder(options.output or TRIALS)
+        return report.ConnectionCounts.project()
+    return report.ConnectionCounts.folder(options.output or TRIALS)
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -24,7 +24,7 @@ Results = Mapping[str, Sequence[Any]]  # the results of each scenario, of all ro
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ConnectionCounts:
     """Where a report goes. `text` has the two marks, or does not exist yet."""
 
     results: Path
@@ -32,12 +32,12 @@ class Places:
     plots: Path
 
     @classmethod
-    def project(cls) -> "Places":
+    def project(cls) -> "ConnectionCounts":
         """The project's own files: for a run of everything."""
         return cls(ROOT / "bench" / "results.json", ROOT / "docs" / "performance.md", ROOT / "docs" / "plots")
 
     @classmethod
-    def folder(cls, folder: Path) -> "Places":
+    def folder(cls, folder: Path) -> "ConnectionCounts":
         """A folder, made when missing."""
         folder.mkdir(parents=True, exist_ok=True)
         return cls(folder / "results.json", folder / "figures.md", folder / "plots")
@@ -64,7 +64,7 @@ def medians(runs: Iterable[Row]) -> list[Row]:
     ]
 
 
-def write(data: Row, places: Places, draw: bool = True) -> None:
+def write(data: Row, places: ConnectionCounts, draw: bool = True) -> None:
     """Write everything; plots need matplotlib."""
     places.results.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     names = []

@@ -12,9 +12,9 @@ class ChannelsSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and watch login sessions and users."""
-        from . import watch
         from .checks import check_layer, check_options
+        from .sessions import signals
 
-        watch.install()
+        signals.install()
         checks.register(check_options)
         checks.register(check_layer)

@@ -6,8 +6,8 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info
 
-from .backplane import crosses_processes
-from .conf import find_problems
+from .fanout.backplane import crosses_processes
+from .options import find_problems
 
 
 def check_options(**kwargs: Any) -> list[CheckMessage]:

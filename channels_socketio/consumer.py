@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 import msgspec
 from django.contrib.sessions.backends.base import UpdateError
 
-from .admission import gone
-from .log import Log
-from .refusal import Refused
-from .session_data import changes
+from .exceptions import Refused
+from .handshake.admission import gone
+from .history.log import Log
+from .sessions.session_data import changes
 
 if TYPE_CHECKING:
-    from .socket import Socket
+    from .connections.socket import Socket
 
 __all__ = ["Refused", "SocketIOConsumer", "on"]
 

@@ -14,15 +14,14 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
-from .audience import login_session_key, room_key, skip_keys, user_key
-from .backplane import news_item, send_alone
-from .feed import log_item
-from .log import Item
-from .payloads import to_json
-from .protocol.parcel import Parcel, pack_event
-from .runtime import Runtime, runtimes
-from .tail import News as LogNews
-from .tail import pack_item
+from .connections.runtime import Runtime, runtimes
+from .fanout.backplane import publication_item, send_alone
+from .fanout.prepared import PreparedMessage, pack_event, to_json
+from .fanout.targets import login_session_key, room_key, skip_keys, user_key
+from .history.cache import Publication as LogPublication
+from .history.cache import pack_item
+from .history.feed import log_item
+from .history.log import Item
 
 NOBODY = (
     "The event {event!r} reaches nobody: no socket is served by this process, and the channel layer does not "
@@ -30,11 +29,11 @@ NOBODY = (
 )
 
 
-class News(NamedTuple):
+class Publication(NamedTuple):
     """The arguments of `Backplane.publish`."""
 
     target: str
-    parcel: Parcel
+    prepared: PreparedMessage
     skip: list[str]
     volatile: bool
 
@@ -44,8 +43,8 @@ def emit(event: str, *args: Any, using: str | None = None, **target: Any) -> Non
 
     `target` is as in `aemit`. Safe from any thread without a running event loop, and inside one.
     """
-    news = _prepare(event, args, **target)
-    transaction.on_commit(partial(_send, event, news), using=using)
+    publication = _prepare(event, args, **target)
+    transaction.on_commit(partial(_send, event, publication), using=using)
 
 
 async def aemit(event: str, *args: Any, **target: Any) -> None:
@@ -55,9 +54,9 @@ async def aemit(event: str, *args: Any, **target: Any) -> None:
     key) and `user` (a model instance or primary key); `skip` (socket ids and rooms) and `volatile`. Raises TypeError
     for other targets and for data that JSON cannot carry.
     """
-    news = _prepare(event, args, **target)
-    if not hand_over(partial(_publish, news)):
-        await _send_alone(event, news)
+    publication = _prepare(event, args, **target)
+    if not hand_over(partial(_publish, publication)):
+        await _send_alone(event, publication)
 
 
 def announce(namespace: str, item: Item, using: str | None = None) -> None:
@@ -66,15 +65,15 @@ def announce(namespace: str, item: Item, using: str | None = None) -> None:
     Whatever becomes of it, the sockets get the item in its place: their processes look into the log by
     themselves. Raises TypeError for data that JSON cannot carry.
     """
-    news = pack_item(namespace, item, item.position)
-    transaction.on_commit(partial(_announce, namespace, news), using=using)
+    publication = pack_item(namespace, item, item.position)
+    transaction.on_commit(partial(_announce, namespace, publication), using=using)
 
 
 async def aannounce(namespace: str, item: Item) -> None:
     """Bring an item of a log, which was committed, before all clients now; see `announce`."""
-    news = pack_item(namespace, item, item.position)
-    if not hand_over(partial(_announce_in, namespace, news)):
-        await send_alone(get_channel_layer(), log_item(namespace, news))
+    publication = pack_item(namespace, item, item.position)
+    if not hand_over(partial(_announce_in, namespace, publication)):
+        await send_alone(get_channel_layer(), log_item(namespace, publication))
 
 
 def _prepare(
@@ -88,7 +87,7 @@ def _prepare(
     user: Any = None,
     skip: Collection[str] = (),
     volatile: bool = False,
-) -> News:
+) -> Publication:
     if sum(choice is not None for choice in (room, socket, login_session, user)) > 1:
         raise TypeError("expected at most one of room, socket, login_session and user")
     target = room_key(namespace, room)
@@ -98,25 +97,25 @@ def _prepare(
         target = login_session_key(namespace, login_session)
     elif user is not None:
         target = user_key(namespace, user)
-    return News(target, pack_event(namespace, [event, *to_json(args)]), skip_keys(namespace, skip), volatile)
+    return Publication(target, pack_event(namespace, [event, *to_json(args)]), skip_keys(namespace, skip), volatile)
 
 
-def _send(event: str, news: News) -> None:
-    if not hand_over(partial(_publish, news)):
-        async_to_sync(_send_alone)(event, news)
+def _send(event: str, publication: Publication) -> None:
+    if not hand_over(partial(_publish, publication)):
+        async_to_sync(_send_alone)(event, publication)
 
 
-def _announce(namespace: str, news: LogNews) -> None:
-    if not hand_over(partial(_announce_in, namespace, news)):
-        async_to_sync(send_alone)(get_channel_layer(), log_item(namespace, news))
+def _announce(namespace: str, publication: LogPublication) -> None:
+    if not hand_over(partial(_announce_in, namespace, publication)):
+        async_to_sync(send_alone)(get_channel_layer(), log_item(namespace, publication))
 
 
-def _publish(news: News, runtime: Runtime) -> None:
-    runtime.backplane.publish(*news)
+def _publish(publication: Publication, runtime: Runtime) -> None:
+    runtime.backplane.publish(*publication)
 
 
-def _announce_in(namespace: str, news: LogNews, runtime: Runtime) -> None:
-    runtime.feeds.announce(namespace, news)
+def _announce_in(namespace: str, publication: LogPublication, runtime: Runtime) -> None:
+    runtime.feeds.announce(namespace, publication)
 
 
 def hand_over(work: Callable[[Runtime], None]) -> bool:
@@ -143,7 +142,7 @@ def _do_in(runtime: Runtime, work: Callable[[Runtime], None]) -> None:
         runtime.loop.call_soon_threadsafe(work, runtime)
 
 
-async def _send_alone(event: str, news: News) -> None:
+async def _send_alone(event: str, publication: Publication) -> None:
     """Send news from a process that serves no sockets."""
-    if not await send_alone(get_channel_layer(), news_item(*news)):
+    if not await send_alone(get_channel_layer(), publication_item(*publication)):
         warnings.warn(NOBODY.format(event=event), RuntimeWarning, stacklevel=2)

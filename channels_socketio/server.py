@@ -10,41 +10,41 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.urls.resolvers import RoutePattern
 
-from . import recovery
-from .addresses import address_of, counted_as, hint
-from .admission import gone, require_login_session
-from .audience import owner, session_hash
-from .authentication import user_of
-from .conf import Options, site_prefix
-from .connection import Connection
+from .connections.connection import Connection
+from .connections.runtime import Runtime, current_runtime
 from .consumer import SocketIOConsumer
-from .endings import Ending
-from .handshake import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError, kept
-from .limits import Limiter, notices
-from .places import Full, Place, Places
+from .exceptions import Refused
+from .fanout.relay import RELAYED, claimed_key
+from .handshake.admission import gone, require_login_session
+from .handshake.request import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError, retained_scope
+from .history import recovery
+from .limits.addresses import address_of, counted_as, hint
+from .limits.connection_counts import ConnectionCounts, LimitReached, Slot
+from .limits.rates import Limiter, notices
+from .middleware.sessions import user_of
+from .middleware.throttle import TOO_MANY
+from .options import Options, site_prefix
 from .protocol.engine import EngineProtocol
 from .protocol.framing import Framing
 from .protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
 from .protocol.socketio import SocketIOProtocol
-from .refusal import Refused
-from .relay import RELAYED, claimed_key
-from .runtime import Runtime, current_runtime
-from .throttle import TOO_MANY
+from .sessions.end_reasons import EndReason
+from .sessions.identity import owner, session_hash
 from .transports import Transport
 from .transports.http import PollingEndpoint
 from .transports.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
-    from .shared import SharedStore
+    from .limits.redis import RedisStore
 
-TOO_MANY_STRAYS = "too many strays"
+TOO_MANY_UNKNOWN_SIDS = "too many strays"
 RETRY_AFTER = 10  # seconds, for clients who have too many connections: some of them may be dead already
 LATE_RETRY = 1  # seconds, for clients whose new cookie is on its way
 
 logger = logging.getLogger(__name__)
 
 Admit = Callable[[Any], Awaitable[None]]
-Review = Callable[[Any], Ending | None]
+Review = Callable[[Any], EndReason | None]
 
 
 class Routes:
@@ -85,9 +85,9 @@ class SocketIOServer:
         self.admit = admit
         self.review = review
         self.options = Options.from_settings(getattr(settings, "SOCKETIO", {}) if options is None else options)
-        self.store = shared_store(self.options.limits_redis)
+        self.store = redis_store(self.options.limits_redis)
         self.handshakes = Limiter("handshakes", self.options.handshakes, self.store)
-        self.strays = Limiter("strays", self.options.handshakes)
+        self.unknown_sids = Limiter("strays", self.options.handshakes)
 
     @property
     def runtime(self) -> Runtime:
@@ -103,7 +103,7 @@ class SocketIOServer:
         return PollingEndpoint.as_asgi(server=self)
 
     @asynccontextmanager
-    async def handshake(self, scope: Any) -> AsyncIterator[Place]:
+    async def handshake(self, scope: Any) -> AsyncIterator[Slot]:
         """Admit a client and give its connection a place, which it loses if the connection cannot be opened.
 
         Raises Refused.
@@ -111,14 +111,14 @@ class SocketIOServer:
         self.refuse_rotated(scope)
         await self.admit(scope)
         await self.runtime.start()
-        place = await self._find_place(scope)
+        slot = await self._take_slot(scope)
         try:
-            yield place
+            yield slot
         except BaseException:
-            place.leave()
+            slot.leave()
             raise
 
-    def new_connection(self, request: EngineRequest, scope: Any, transport: Transport, place: Place) -> Connection:
+    def new_connection(self, request: EngineRequest, scope: Any, transport: Transport, slot: Slot) -> Connection:
         """Return a connection for an admitted handshake.
 
         Raises HandshakeError for a version that is not spoken, and once the process is about to end.
@@ -135,7 +135,7 @@ class SocketIOServer:
             if legacy
             else EngineProtocol(sid, options, now, upgrades, Framing(request.base64))
         )
-        return Connection(self, kept(scope), transport, engine, self.new_protocol(legacy, now), place)
+        return Connection(self, retained_scope(scope), transport, engine, self.new_protocol(legacy, now), slot)
 
     def new_protocol(self, legacy: bool, now: float) -> SocketIOProtocol:
         """Return what speaks Socket.IO inside a new engine session."""
@@ -148,12 +148,12 @@ class SocketIOServer:
         """
         if self._is_owner(connection, scope):
             return
-        self.count_stray(scope)
+        self.count_unknown_sid(scope)
         if RELAYED not in scope:
             await self.admit_late(scope)
         raise gone()
 
-    def count_stray(self, scope: Any) -> str | None:
+    def count_unknown_sid(self, scope: Any) -> str | None:
         """Count a request for a connection that is not here, or not its own: looking after that costs.
 
         Return what `forgive_stray` needs once it proves to be in order. Raises Refused when there were too many.
@@ -161,15 +161,15 @@ class SocketIOServer:
         if RELAYED in scope:
             return None  # the process at which it arrived has counted it
         key = counted_as(address_of(scope))
-        wait = self.strays.take_here(key)
+        wait = self.unknown_sids.take_here(key)
         if wait is not None:
-            raise Refused(TOO_MANY_STRAYS, TOO_MANY, retry_after=ceil(wait))
+            raise Refused(TOO_MANY_UNKNOWN_SIDS, TOO_MANY, retry_after=ceil(wait))
         return key
 
-    def forgive_stray(self, key: str | None) -> None:
+    def refund(self, key: str | None) -> None:
         """Count a request no more."""
         if key is not None:
-            self.strays.give_back(key)
+            self.unknown_sids.give_back(key)
 
     async def admit_late(self, scope: Any) -> None:
         """Admit a request whose login session nobody had to read so far."""
@@ -183,10 +183,10 @@ class SocketIOServer:
 
         The store says the same, but not when it is good to try again.
         """
-        guard, cookie = self.runtime.guard, scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME)
+        monitor, cookie = self.runtime.monitor, scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME)
         key = session_hash(cookie or "")
-        if guard.is_rotated(key):
-            raise gone(retry_after=LATE_RETRY) if guard.is_late(key) else gone()
+        if monitor.is_rotated(key):
+            raise gone(retry_after=LATE_RETRY) if monitor.is_late(key) else gone()
 
     def _is_owner(self, connection: Connection, scope: Any) -> bool:
         claimed = claimed_key(scope) or ""
@@ -207,31 +207,31 @@ class SocketIOServer:
         """Log why a handshake was refused; nothing that the client sent is shown."""
         if refused.code == "too many connections":
             notices.note("connections", "Refused a connection from %s%s: too many.", address_of(scope), hint(scope))
-        elif refused.code == TOO_MANY_STRAYS:
+        elif refused.code == TOO_MANY_UNKNOWN_SIDS:
             text = "Refused a request from %s%s: too many were for connections that are none."
             notices.note("strays", text, address_of(scope), hint(scope))
         else:
             logger.info("Refused a handshake from %s: %s", address_of(scope), refused.message)
 
-    async def _find_place(self, scope: Any) -> Place:
+    async def _take_slot(self, scope: Any) -> Slot:
         runtime, options = self.runtime, self.options
-        if runtime.places is None:
-            runtime.places = Places(self.store)
+        if runtime.connection_counts is None:
+            runtime.connection_counts = ConnectionCounts(self.store)
         limits: dict[str, int] = {}
         if options.limits:
             limits[f"address {counted_as(address_of(scope))}"] = options.connections_per_address
             if (login := owner(scope)) is not None:
                 limits[f"session {login}"] = options.connections_per_session
         try:
-            return await runtime.places.enter(limits)
-        except Full:
+            return await runtime.connection_counts.enter(limits)
+        except LimitReached:
             raise Refused("too many connections", TOO_MANY, retry_after=RETRY_AFTER) from None
 
 
-def shared_store(url: str) -> "SharedStore | None":
+def redis_store(url: str) -> "RedisStore | None":
     """Return what processes of this site count in together, in the Redis server at `url`, None for no URL."""
     if not url:
         return None
-    from .shared import SharedStore  # needs a package that others can do without
+    from .limits.redis import RedisStore  # needs a package that others can do without
 
-    return SharedStore(url, site_prefix())
+    return RedisStore(url, site_prefix())

@@ -6,19 +6,19 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from channels_socketio.addresses import address_of
-from channels_socketio.admission import require_login_session
 from channels_socketio.consumer import SocketIOConsumer, on
-from channels_socketio.endings import BANNED, Ending
+from channels_socketio.exceptions import Refused
+from channels_socketio.handshake.admission import require_login_session
+from channels_socketio.limits.addresses import address_of
 from channels_socketio.protocol.reasons import Reason
-from channels_socketio.refusal import Refused
+from channels_socketio.sessions.end_reasons import BANNED, EndReason
 from chat.bans import ban_list
-from chat.company import company_of, person_of
 from chat.limits import count_message
+from chat.live_connections import keep_live_connections
 from chat.log import MessageLog
 from chat.names import display_name, is_named
+from chat.presence import person_of, presence_of
 from chat.rooms import room_of
-from chat.roster import keep_roster
 from chat.services import Draft, Receipt, clean_text
 from chat.writer import current_writer
 
@@ -49,7 +49,7 @@ async def require_name(scope: Any) -> None:
     scope["session"].row = None  # a socket keeps the session, of whose memory the row is most
 
 
-def may_not_stay(scope: Any) -> Ending | None:
+def may_not_stay(scope: Any) -> EndReason | None:
     """Return why a connection must end whose login session is live."""
     # The look at the login session has read the list, which is empty nearly always; to find an address costs more.
     return BANNED if not ban_list.empty and ban_list.covers(address_of(scope)) else None
@@ -81,7 +81,7 @@ class ChatConsumer(SocketIOConsumer):
             return
         self.name = name
         if self.person is not None:
-            company_of(self.socket.connection.runtime).rename(self, self.person)
+            presence_of(self.socket.connection.runtime).rename(self, self.person)
         await self.welcome(self.head)
 
     async def gap(self, first: int, last: int) -> None:
@@ -91,24 +91,24 @@ class ChatConsumer(SocketIOConsumer):
     def entered(self) -> None:
         """Count the visitor, and have the connection written into the database."""
         runtime = self.socket.connection.runtime
-        keep_roster(runtime)
+        keep_live_connections(runtime)
         self.person = person_of(self.session, self.user)
-        company_of(runtime).enter(self, self.person)
+        presence_of(runtime).enter(self, self.person)
 
     async def disconnect(self, reason: str) -> None:
         """Count the visitor no more."""
         if self.person is not None:
-            company = company_of(self.socket.connection.runtime)
-            company.stop_typing(self.room, self.person)
+            presence = presence_of(self.socket.connection.runtime)
+            presence.stop_typing(self.room, self.person)
             # A guest who logs in comes back as the user; the guest does not.
             logs_in = reason == Reason.SESSION_ROTATED.text and not self.user.is_authenticated
-            company.leave(self.room, self.person, grace=0 if logs_in else None)
+            presence.leave(self.room, self.person, grace=0 if logs_in else None)
 
     @on("typing")
     async def typing(self, *ignored: Any) -> None:
         """Let the room know that the visitor is typing."""
         if self.person is not None:
-            company_of(self.socket.connection.runtime).type(self.room, self.person, self.name)
+            presence_of(self.socket.connection.runtime).type(self.room, self.person, self.name)
 
     @on("send chat")
     async def send_chat(self, message: SendChat) -> "asyncio.Future[Receipt]":
@@ -120,7 +120,7 @@ class ChatConsumer(SocketIOConsumer):
         await self._count(visitor)
         self.spoke = True
         if self.person is not None:
-            company_of(self.socket.connection.runtime).stop_typing(self.room, self.person)
+            presence_of(self.socket.connection.runtime).stop_typing(self.room, self.person)
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
         return current_writer().send(draft)
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from channels_socketio.log import Item, Position
+from channels_socketio.history.log import Item, Position
 
 NEW_CHAT = "new chat"
 CHAT_DELETED = "chat deleted"

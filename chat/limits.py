@@ -20,11 +20,11 @@ from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from channels_socketio.addresses import counted_as
-from channels_socketio.conf import find_problems
-from channels_socketio.limits import Limiter, Rate, notices
-from channels_socketio.refusal import Refused
-from channels_socketio.server import shared_store
+from channels_socketio.exceptions import Refused
+from channels_socketio.limits.addresses import counted_as
+from channels_socketio.limits.rates import Limiter, Rate, notices
+from channels_socketio.options import find_problems
+from channels_socketio.server import redis_store
 
 DEFAULTS: dict[str, Any] = {
     "MESSAGES_PER_SECOND": 5,
@@ -42,7 +42,7 @@ class Limits:
             raise ImproperlyConfigured(" ".join(problems))
         values = DEFAULTS | getattr(settings, "CHAT", {})
         on = settings.LIMITS
-        store = shared_store(str(settings.SOCKETIO.get("LIMITS_REDIS", ""))) if on else None
+        store = redis_store(str(settings.SOCKETIO.get("LIMITS_REDIS", ""))) if on else None
         messages = Rate(values["MESSAGES_PER_SECOND"], values["MESSAGES_AT_ONCE"])
         rooms = Rate.per_minute(values["NEW_ROOMS_PER_MINUTE"])
         sessions = Rate.per_minute(values["NEW_SESSIONS_PER_MINUTE"])

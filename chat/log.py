@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from django.db.models import QuerySet
 
-from channels_socketio.log import NEWEST, Item, Page, Position, count_fitting
+from channels_socketio.history.log import NEWEST, Item, Page, Position, count_fitting
 from chat.database import DatabaseThread
 from chat.events import deletion_item, iso, message_item
 from chat.models import Message, Room
@@ -23,7 +23,7 @@ thread = DatabaseThread("chat-reader")
 
 
 class MessageLog:
-    """The log of the rooms, as `channels_socketio.log.Log` has it; `chat.services` writes it."""
+    """The log of the rooms, as `channels_socketio.history.log.Log` has it; `chat.services` writes it."""
 
     async def newest(self, namespace: str) -> Page:
         """See Log."""

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-from channels_socketio.addresses import address_of_request
+from channels_socketio.limits.addresses import address_of_request
 from chat import bans, limits, names
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore

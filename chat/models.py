@@ -182,7 +182,7 @@ class Message(models.Model):
 
 
 class ServerProcess(models.Model):
-    """A process that serves sockets, as long as it says so: `chat.roster` writes a heartbeat every few seconds.
+    """A process that serves sockets, as long as its heartbeats come: `chat.live_connections` writes them.
 
     The times are the database's, so that the clocks of several machines need not agree.
     """
@@ -212,7 +212,7 @@ class LiveConnectionQuerySet(models.QuerySet["LiveConnection"]):
 
 
 class LiveConnection(models.Model):
-    """A client that is connected now, as its process has written it a second ago. `chat.roster` is the only writer.
+    """A client that is connected now, as its process wrote it a second ago: `chat.live_connections` is the only writer.
 
     `id` is a hash, because the engine id is a credential. The login session and the user may be gone already, which is
     what ends the connection: so nothing binds them. `rooms` are slugs, `address` and `user_agent` what the client's

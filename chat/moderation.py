@@ -15,8 +15,8 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from channels_socketio.authority import end_sessions, look_at_all
-from channels_socketio.endings import BANNED
+from channels_socketio.revocation import end_sessions, look_at_all
+from channels_socketio.sessions.end_reasons import BANNED
 from chat import services
 from chat.bans import ban_list, network_of
 from chat.models import FOREVER, AddressBan, LoginSession, Message, Visitor

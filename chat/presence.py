@@ -1,223 +1,165 @@
-"""Who is in which room, on all processes, as one of them knows it. Without clock and network: `now` is an argument.
+"""What the clients of a process hear about each other: who is in their room, and who is typing.
 
-A person is counted once, however many tabs and processes they are on, and stays for `GRACE` seconds after the last tab
-has gone, so that a reload is no event. Each process knows its own people and tells the others what changes, at most
-once a second. A change costs the same in any room: people are kept in the order in which they came, and the
-count is the length of that.
-
-News may be lost. So all that a process says carries the digest of all its people, and it says something every few
-seconds. Who finds that what it knows has another digest asks for all of it. The alternative, saying all of it every few
-seconds, costs by the number of people, for nothing most of the time. A process that says nothing for the time
-of a lease is dead, and its people leave.
+One timer for each process, which runs while there is something to say. Whatever happened in a second is said at its
+end, once for each room: see `presence` and `typists`. Every process tells its own clients what it knows of all.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping
-from hashlib import blake2b
-from itertools import islice
-from typing import Any, NamedTuple
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-GRACE = 3.0
-MOST_NAMES = 100
+from django.conf import settings
 
-Rooms = dict[str, dict[str, str | None]]  # by slug and person the name, None for somebody who has left
+from channels_socketio.connections.runtime import Runtime
+from chat.presence_state import Presence, Rooms, Word
+from chat.rooms import namespace_of
+from chat.typing import Typing
+
+if TYPE_CHECKING:
+    from chat.consumers import ChatConsumer
+
+INTERVAL = 1.0
+SOON = 0.1  # after a quiet time
+
+WORD = "presence"  # the kinds of the backplane's news
+ASK = "presence ask"
+END = "presence end"
+TYPING = "typing"
+STOPPED = "typing end"
 
 
-class Person:
-    """Somebody in a room: so many sockets here, so many other processes that say so."""
+class RoomPresence:
+    """The people of one event loop's rooms."""
 
-    __slots__ = ("elsewhere", "leaves_at", "name", "sockets")
+    def __init__(self, runtime: Runtime) -> None:
+        self.state = Presence(runtime.process, settings.CHAT_HEARTBEAT, settings.CHAT_LEASE)
+        self.typing_state = Typing()
+        self._runtime = runtime
+        self._newcomers: dict[str, list[ChatConsumer]] = {}
+        self._last = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+        runtime.on_shutdown.append(self._end)
+        handlers: dict[str, Callable[..., None]] = {
+            WORD: self._hear,
+            ASK: self._answer,
+            END: self._lose,
+            TYPING: self._note_typing,
+            STOPPED: self._note_stopped,
+        }
+        for kind, handler in handlers.items():
+            runtime.backplane.handle(kind, handler)
+        runtime.backplane.publish_to_others(ASK, "")
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.sockets = 0
-        self.elsewhere = 0
-        self.leaves_at: float | None = None  # of this process
+    def enter(self, consumer: "ChatConsumer", person: str) -> None:
+        """A socket is live: it hears soon who is there, and the others of whoever is new."""
+        self.state.enter(consumer.room, person, consumer.name)
+        self._newcomers.setdefault(consumer.room, []).append(consumer)
+        self._need()
+
+    def leave(self, room: str, person: str, grace: float | None = None) -> None:
+        """A socket that had entered is gone; its person is expected back for `grace` seconds, if not said otherwise."""
+        self.state.leave(room, person, self._runtime.now(), grace)
+        self._need()
+
+    def rename(self, consumer: "ChatConsumer", person: str) -> None:
+        """The person of a socket that had entered has another name."""
+        self.stop_typing(consumer.room, person)
+        self.state.enter(consumer.room, person, consumer.name)
+        self.state.leave(consumer.room, person, self._runtime.now())
+        self._need()
+
+    def type(self, room: str, person: str, name: str) -> None:
+        """Somebody is typing."""
+        if self.typing_state.type(room, person, name, self._runtime.now()):
+            self._runtime.backplane.publish_to_others(TYPING, room, person, name)
+            self._need()
+
+    def stop_typing(self, room: str, person: str) -> None:
+        """Somebody has sent what they typed, or gives up."""
+        if self.typing_state.stop(room, person, self._runtime.now()):
+            self._runtime.backplane.publish_to_others(STOPPED, room, person)
+            self._need()
+
+    def _need(self) -> None:
+        """See to it that what has changed is said."""
+        if self._timer is None and not self._ended:
+            when = max(self._runtime.now() + SOON, self._last + INTERVAL)
+            self._timer = self._runtime.loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._last = now = self._runtime.now()
+        self._say_presence(now)
+        self._say_typing(now)
+        if (word := self.state.word(now)) is not None:
+            self._runtime.backplane.publish_to_others(WORD, *word)
+        if self._goes_on:
+            self._need()
 
     @property
-    def here(self) -> bool:
-        """Whether this process counts them."""
-        return self.sockets > 0 or self.leaves_at is not None
+    def _goes_on(self) -> bool:
+        beats = self._runtime.backplane.crosses_processes and bool(self.state.rooms)
+        return beats or self.state.waits or bool(self.typing_state.rooms)
+
+    def _say_presence(self, now: float) -> None:
+        changed = self.state.take_changed(now)
+        newcomers, self._newcomers = self._newcomers, {}
+        for room in changed:
+            attendance = self.state.attendance(room)
+            self._runtime.publish_here(namespace_of(room), "presence", attendance)
+        for room, consumers in newcomers.items():
+            if room not in changed:
+                attendance = self.state.attendance(room)
+                for consumer in consumers:
+                    consumer.socket.emit("presence", [attendance])
+
+    def _say_typing(self, now: float) -> None:
+        for room in self.typing_state.take_changed(now):
+            typing = {"room": room, "names": self.typing_state.names(room, now)}
+            self._runtime.publish_here(namespace_of(room), "typing", typing, volatile=True)
+
+    def _hear(self, process: str, digest: int, full: bool, rooms: Rooms) -> None:
+        if self.state.hear(Word(process, digest, full, rooms), self._runtime.now()):
+            self._runtime.backplane.publish_to_others(ASK, process)
+        self._need()
+
+    def _answer(self, process: str) -> None:
+        if process == self._runtime.process or (not process and self.state.rooms):
+            self.state.asked = True
+            self._need()
+
+    def _lose(self, process: str) -> None:
+        self.state.remove_process(process, self._runtime.now())
+
+    def _note_typing(self, room: str, person: str, name: str) -> None:
+        if self._runtime.hub.occupied(namespace_of(room)):
+            self.typing_state.type(room, person, name, self._runtime.now())
+            self._need()
+
+    def _note_stopped(self, room: str, person: str) -> None:
+        self.typing_state.stop(room, person, self._runtime.now())
+        self._need()
+
+    async def _end(self) -> None:
+        """Say that this process ends, as the last word."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._runtime.backplane.publish_to_others(END, self._runtime.process)
 
 
-class Word(NamedTuple):
-    """What a process says to the others: changes, or with `full` all of its people, and the digest of these."""
-
-    process: str
-    digest: int
-    full: bool
-    rooms: Rooms
+def person_of(session: Any, user: Any) -> str:
+    """Return what tells people apart: whoever has logged in at several browsers is one."""
+    return f"u{user.pk}" if user.is_authenticated else f"v{session['visitor']}"
 
 
-class Peer:
-    """Another process: what it has said."""
-
-    def __init__(self) -> None:
-        self.rooms: dict[str, dict[str, str]] = {}
-        self.digest = 0
-        self.expires = 0.0
-        self.asked_at = float("-inf")
+presences: WeakKeyDictionary[Runtime, RoomPresence] = WeakKeyDictionary()
 
 
-class Presence:
-    """The people of all rooms. `heartbeat`: seconds between words; `lease`: seconds until a silent process is dead."""
-
-    def __init__(self, process: str, heartbeat: float, lease: float) -> None:
-        self.process, self.heartbeat, self.lease = process, heartbeat, lease
-        self.rooms: dict[str, dict[str, Person]] = {}
-        self.peers: dict[str, Peer] = {}
-        self.asked = False  # whether somebody wants to hear everything
-        self._changed: set[str] = set()
-        self._leaving: deque[tuple[float, str, str]] = deque()
-        self._news: Rooms = {}
-        self._digest = 0
-        self._speaks_at = 0.0
-
-    @property
-    def waits(self) -> bool:
-        """Whether there is something to be taken, or will be when time passes."""
-        return bool(self._changed or self._leaving or self._news or self.peers or self.asked)
-
-    def enter(self, room: str, key: str, name: str) -> None:
-        """A socket of the person under `key` has entered."""
-        person = self._find(room, key, name)
-        if person.here and person.name != name:
-            self._digest ^= mark(room, key, person.name) ^ mark(room, key, name)
-            self._tell(room, key, name)
-        elif not person.here:
-            self._digest ^= mark(room, key, name)
-            self._tell(room, key, name)
-        self._rename(room, person, name)
-        person.sockets += 1
-        person.leaves_at = None
-
-    def leave(self, room: str, key: str, now: float, grace: float | None = None) -> None:
-        """A socket of a person has left that had entered; `grace` is by default that of a reload."""
-        person = self.rooms[room][key]
-        person.sockets -= 1
-        if not person.sockets:
-            person.leaves_at = now + (GRACE if grace is None else grace)
-            entry = (person.leaves_at, room, key)
-            (self._leaving.append if grace is None else self._leaving.appendleft)(entry)
-
-    def attendance(self, room: str) -> dict[str, Any]:
-        """Return what clients hear of who is in a room."""
-        people = self.rooms.get(room, {})
-        names = [person.name for person in islice(people.values(), MOST_NAMES)]
-        return {"room": room, "count": len(people), "names": names}
-
-    def take_changed(self, now: float) -> set[str]:
-        """Return the rooms in which anything has changed since this was asked last."""
-        while self._leaving and self._leaving[0][0] <= now:
-            self._depart(*self._leaving.popleft())
-        for process in [process for process, peer in self.peers.items() if peer.expires <= now]:
-            self._forget(process)
-        changed, self._changed = self._changed, set()
-        return changed
-
-    def word(self, now: float) -> Word | None:
-        """Return what the other processes have to hear now, if anything."""
-        if not (self._news or self.asked or (self._digest and now >= self._speaks_at)):
-            return None
-        rooms = self._own() if self.asked else self._news
-        word = Word(self.process, self._digest, self.asked, rooms)
-        self._news, self.asked, self._speaks_at = {}, False, now + self.heartbeat
-        return word
-
-    def hear(self, word: Word, now: float) -> bool:
-        """Take another process's word; return whether to ask it for everything."""
-        peer = self.peers.setdefault(word.process, Peer())
-        peer.expires = now + self.lease
-        if word.full:
-            gone = [(room, key) for room, key, _ in entries(peer.rooms) if key not in word.rooms.get(room, {})]
-            for room, key in gone:
-                self._take(peer, room, key, None)
-        for room, people in word.rooms.items():
-            for key, name in people.items():
-                self._take(peer, room, key, name)
-        if peer.digest == word.digest or now < peer.asked_at + self.heartbeat:
-            return False
-        peer.asked_at = now
-        return True
-
-    def bid_farewell(self, process: str, now: float) -> None:
-        """Another process says that it ends: its people have the time of a reload to appear elsewhere."""
-        if (peer := self.peers.get(process)) is not None:
-            peer.expires = min(peer.expires, now + GRACE)
-
-    def _find(self, room: str, key: str, name: str) -> Person:
-        people = self.rooms.setdefault(room, {})
-        if (person := people.get(key)) is None:
-            person = people[key] = Person(name)
-            self._changed.add(room)
-        return person
-
-    def _rename(self, room: str, person: Person, name: str) -> None:
-        if person.name != name:
-            person.name = name
-            self._changed.add(room)
-
-    def _tell(self, room: str, key: str, name: str | None) -> None:
-        self._news.setdefault(room, {})[key] = name
-
-    def _depart(self, due: float, room: str, key: str) -> None:
-        """The grace of somebody is over, unless they came back."""
-        person = self.rooms.get(room, {}).get(key)
-        if person is None or person.leaves_at != due:
-            return
-        person.leaves_at = None
-        self._digest ^= mark(room, key, person.name)
-        self._tell(room, key, None)
-        self._drop_if_gone(room, key, person)
-
-    def _drop_if_gone(self, room: str, key: str, person: Person) -> None:
-        if person.here or person.elsewhere:
-            return
-        people = self.rooms[room]
-        del people[key]
-        if not people:
-            del self.rooms[room]
-        self._changed.add(room)
-
-    def _take(self, peer: Peer, room: str, key: str, name: str | None) -> None:
-        """Note what a process says of one person."""
-        known = peer.rooms.setdefault(room, {})
-        before = known.pop(key, None)
-        if before is not None:
-            peer.digest ^= mark(room, key, before)
-        if name is not None:
-            peer.digest ^= mark(room, key, name)
-            known[key] = name
-            person = self._find(room, key, name)
-            person.elsewhere += before is None
-            if not person.here:
-                self._rename(room, person, name)
-        elif before is not None:
-            person = self.rooms[room][key]
-            person.elsewhere -= 1
-            self._drop_if_gone(room, key, person)
-        if not known:
-            del peer.rooms[room]
-
-    def _forget(self, process: str) -> None:
-        peer = self.peers.pop(process)
-        for room, key, _ in entries(peer.rooms):
-            self._take(peer, room, key, None)
-
-    def _own(self) -> Rooms:
-        own: Rooms = {}
-        for room, people in self.rooms.items():
-            if here := {key: person.name for key, person in people.items() if person.here}:
-                own[room] = dict(here)
-        return own
-
-
-def entries(rooms: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Any]]:
-    """Yield room, person and name; from a copy, so that the original may change meanwhile."""
-    return iter([(room, key, name) for room, people in rooms.items() for key, name in people.items()])
-
-
-def mark(room: str, key: str, name: str) -> int:
-    """Return the part of one person in a room in a digest, which is the exclusive or of all of them."""
-    text = f"{room}\0{key}\0{name}".encode(errors="replace")
-    return int.from_bytes(blake2b(text, digest_size=8).digest())
+def presence_of(runtime: Runtime) -> RoomPresence:
+    """Return the company of an event loop."""
+    if (presence := presences.get(runtime)) is None:
+        presence = presences[runtime] = RoomPresence(runtime)
+    return presence

@@ -32,8 +32,8 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from channels_socketio import emitter
-from channels_socketio.log import Item, Position
-from channels_socketio.refusal import Refused
+from channels_socketio.exceptions import Refused
+from channels_socketio.history.log import Item, Position
 from chat.events import deletion_item, iso, message_item
 from chat.models import FOREVER, Message, Room, lies_ahead
 from chat.rooms import namespace_of
@@ -86,7 +86,7 @@ class Receipt(msgspec.Struct, frozen=True):
     ok: Literal[True] = True
 
 
-class News(NamedTuple):
+class Announcement(NamedTuple):
     """What live clients have to hear: the arguments of `announce`."""
 
     namespace: str
@@ -97,7 +97,7 @@ class Committed(NamedTuple):
     """What became of each draft, in their order, and what there is to announce, in the order of the log."""
 
     outcomes: list[Receipt | Refused]
-    news: list[News]
+    announcements: list[Announcement]
 
 
 def clean_text(text: str) -> str:
@@ -110,9 +110,9 @@ def clean_text(text: str) -> str:
     return text
 
 
-def announce(news: News) -> None:
+def announce(announcements: Announcement) -> None:
     """Put what is committed before all live clients. Callers do not let it fail: the message is stored."""
-    emitter.announce(news.namespace, news.item)
+    emitter.announce(announcements.namespace, announcements.item)
 
 
 def post(draft: Draft) -> Receipt:
@@ -120,8 +120,8 @@ def post(draft: Draft) -> Receipt:
 
     The room stays locked until then. Raises Refused and DatabaseError.
     """
-    (outcome,), news = commit([draft])
-    for item in news:
+    (outcome,), announcements = commit([draft])
+    for item in announcements:
         transaction.on_commit(partial(announce, item), robust=True)
     if isinstance(outcome, Refused):
         raise outcome
@@ -143,7 +143,7 @@ def delete_message(room: str, seq: int) -> bool:
             return False
         Room.objects.filter(pk=locked.pk).update(deletions=deletion)
         item = deletion_item(room, Position(locked.head, deletion), seq)
-        transaction.on_commit(partial(announce, News(namespace_of(room), item)), robust=True)
+        transaction.on_commit(partial(announce, Announcement(namespace_of(room), item)), robust=True)
     return True
 
 
@@ -157,7 +157,9 @@ def commit(drafts: Sequence[Draft]) -> Committed:
         return store(drafts)
     except UNSTORABLE:
         parts = [store_alone(draft) for draft in drafts]
-    return Committed([part.outcomes[0] for part in parts], [news for part in parts for news in part.news])
+    return Committed(
+        [part.outcomes[0] for part in parts], [announcements for part in parts for announcements in part.announcements]
+    )
 
 
 def store_alone(draft: Draft) -> Committed:
@@ -185,18 +187,18 @@ def store(drafts: Sequence[Draft]) -> Committed:
                 outcomes.setdefault(draft.key, refusals[draft.visitor])
             elif draft.key not in outcomes:
                 fresh.setdefault(draft.key, draft)
-        receipts, news = append(list(fresh.values()))
+        receipts, announcements = append(list(fresh.values()))
     outcomes.update(zip(fresh, receipts, strict=True))
-    return Committed([outcomes[draft.key] for draft in drafts], news)
+    return Committed([outcomes[draft.key] for draft in drafts], announcements)
 
 
-def append(drafts: Sequence[Draft]) -> tuple[list[Receipt], list[News]]:
+def append(drafts: Sequence[Draft]) -> tuple[list[Receipt], list[Announcement]]:
     """Write drafts behind the ends of their rooms' logs."""
     rooms = lock_rooms({draft.room for draft in drafts})
     now = timezone.now()
     at = now.replace(microsecond=now.microsecond // 1000 * 1000)
     shown = iso(at)
-    rows, receipts, news = [], [], []
+    rows, receipts, announcements = [], [], []
     for draft in drafts:
         room = rooms[draft.room]
         room.head += 1
@@ -204,11 +206,11 @@ def append(drafts: Sequence[Draft]) -> tuple[list[Receipt], list[News]]:
         item = message_item(room.slug, position, draft.name, draft.text, shown, draft.client_id)
         rows.append(row(room, draft, at))
         receipts.append(Receipt(seq=room.head, at=shown, id=item.data["id"]))
-        news.append(News(namespace_of(room.slug), item))
+        announcements.append(Announcement(namespace_of(room.slug), item))
     with connection.cursor() as cursor:
         cursor.executemany(INSERT, rows)
         cursor.executemany(MOVE_HEAD, [(room.head, room.pk) for room in rooms.values()])
-    return receipts, news
+    return receipts, announcements
 
 
 def lock_rooms(slugs: Collection[str]) -> dict[str, Room]:

@@ -34,13 +34,13 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
-from channels_socketio.authority import look_at_sessions
-from channels_socketio.endings import BANNED, EXPIRED, Ending
-from channels_socketio.standing import MOST, Standing
+from channels_socketio.revocation import look_at_sessions
+from channels_socketio.sessions.end_reasons import BANNED, EXPIRED, EndReason
+from channels_socketio.sessions.status import MOST, SessionStatus
 from chat.bans import ban_list
 from chat.database import in_kept_thread, in_thread
-from chat.lookups import lookups
 from chat.models import LoginSession, Visitor, lies_ahead
+from chat.session_loader import session_loader
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class SessionStore(DatabaseStore):
 
     async def aload(self) -> dict[str, Any]:
         """See load(); all who wait at the same time share a query."""
-        return self._begin(await lookups().find(self.session_key))
+        return self._begin(await session_loader().find(self.session_key))
 
     async def aexists(self, session_key: str) -> bool:
         """See exists()."""
@@ -199,12 +199,12 @@ class SessionStore(DatabaseStore):
         await in_thread(cls.clear_expired)()
 
     @classmethod
-    async def astandings(cls, sessions: Sequence["SessionStore"]) -> list[Standing | None]:
+    async def astatuses(cls, sessions: Sequence["SessionStore"]) -> list[SessionStatus | None]:
         """Return how login sessions that were loaded stand now, by the number that outlives their keys."""
-        found: dict[int, Standing] = {}
+        found: dict[int, SessionStatus] = {}
         numbers = [session.lasting_id for session in sessions if session.lasting_id is not None]
         for first in range(0, len(numbers), MOST):
-            found |= await in_kept_thread(find_standings)(numbers[first : first + MOST])
+            found |= await in_kept_thread(find_statuses)(numbers[first : first + MOST])
         return [None if session.lasting_id is None else found.get(session.lasting_id) for session in sessions]
 
     def _begin(self, row: LoginSession | None) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def merge(stored: dict[str, Any], before: dict[str, Any], data: dict[str, Any]) 
     return kept | {key: value for key, value in data.items() if key not in before or before[key] != value}
 
 
-def find_standings(numbers: Collection[int]) -> dict[int, Standing]:
+def find_statuses(numbers: Collection[int]) -> dict[int, SessionStatus]:
     """Return how those login sessions stand that are there, by primary key.
 
     Who is banned by address is read as well, which is asked next, of each connection (`consumers.may_not_stay`).
@@ -269,12 +269,12 @@ def find_standings(numbers: Collection[int]) -> dict[int, Standing]:
     rows = LoginSession.objects.filter(pk__in=numbers)
     columns = rows.values_list("pk", "session_key", "expire_date", "user_id", "visitor__banned_until")
     return {
-        pk: Standing(key, expires, None if user is None else str(user), ending_of(expires, banned_until))
+        pk: SessionStatus(key, expires, None if user is None else str(user), end_reason_of(expires, banned_until))
         for pk, key, expires, user, banned_until in columns
     }
 
 
-def ending_of(expires: datetime, banned_until: datetime | None) -> Ending | None:
+def end_reason_of(expires: datetime, banned_until: datetime | None) -> EndReason | None:
     """Return why a login session whose row is there is over, or must be, None if it goes on."""
     if not lies_ahead(expires):
         return EXPIRED

@@ -23,10 +23,10 @@ from weakref import WeakKeyDictionary
 from django.db import DatabaseError
 
 from channels_socketio.emitter import aannounce
-from channels_socketio.refusal import Refused
+from channels_socketio.exceptions import Refused
 from chat import services
 from chat.database import DatabaseThread
-from chat.services import Committed, Draft, News, Receipt
+from chat.services import Announcement, Committed, Draft, Receipt
 
 BATCH = 500  # messages in one transaction
 QUEUE = 5000  # messages that may wait for one
@@ -59,9 +59,9 @@ class Entry:
             self.answer.set_result(outcome)
 
 
-async def announce(news: News) -> None:
+async def announce(announcements: Announcement) -> None:
     """Put what is committed before all live clients."""
-    await aannounce(news.namespace, news.item)
+    await aannounce(announcements.namespace, announcements.item)
 
 
 class Writer:
@@ -94,20 +94,20 @@ class Writer:
         return entry.answer
 
     async def _work(self) -> None:
-        held: list[News] = []
+        held: list[Announcement] = []
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                news = await self._store(batch)
+                announcements = await self._store(batch)
                 if self._waiting and not held:
-                    held = news
+                    held = announcements
                 else:
-                    await self._announce(held + news)
+                    await self._announce(held + announcements)
                     held = []
         finally:
             self._task = None
 
-    async def _store(self, batch: list[Entry]) -> list[News]:
+    async def _store(self, batch: list[Entry]) -> list[Announcement]:
         """Commit, and give the senders their answers; return what is to be announced."""
         try:
             committed = await self._commit(batch)
@@ -121,14 +121,14 @@ class Writer:
         for entry, outcome in zip(batch, committed.outcomes, strict=True):
             entry.settle(outcome)
         await asyncio.sleep(0)  # the senders, woken, answer their clients first
-        return committed.news
+        return committed.announcements
 
-    async def _announce(self, committed: list[News]) -> None:
-        for news in committed:
+    async def _announce(self, committed: list[Announcement]) -> None:
+        for announcements in committed:
             try:
-                await self.announce(news)
+                await self.announce(announcements)
             except Exception:  # the message is stored, and those behind it must be
-                logger.exception("A message in %s could not be announced.", news.namespace)
+                logger.exception("A message in %s could not be announced.", announcements.namespace)
 
     async def _commit(self, batch: list[Entry]) -> Committed:
         """Commit in the thread; in the meantime refuse those whose patience ends."""
@@ -140,8 +140,8 @@ class Writer:
             for entry in batch:
                 if entry.deadline <= loop.time():
                     entry.refuse()
-            deadlines = (entry.deadline for entry in chain(batch, self._waiting) if not entry.answer.done())
-            deadline = next(deadlines, loop.time() + PATIENCE)
+            timers = (entry.deadline for entry in chain(batch, self._waiting) if not entry.answer.done())
+            deadline = next(timers, loop.time() + PATIENCE)
             await asyncio.wait({commit}, timeout=deadline - loop.time())
         return commit.result()
 

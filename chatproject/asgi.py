@@ -13,11 +13,11 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from channels_socketio.authentication import AuthMiddlewareStack  # noqa: E402
-from channels_socketio.origin import OriginCheck  # noqa: E402
-from channels_socketio.refusal import refuse_unknown_path  # noqa: E402
+from channels_socketio.handshake.responses import refuse_unknown_path  # noqa: E402
+from channels_socketio.middleware.origin import OriginCheck  # noqa: E402
+from channels_socketio.middleware.sessions import AuthMiddlewareStack  # noqa: E402
+from channels_socketio.middleware.throttle import HandshakeThrottle  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
-from channels_socketio.throttle import HandshakeThrottle  # noqa: E402
 from chat.consumers import ChatConsumer, may_not_stay, require_name  # noqa: E402
 
 route: Any = re_path  # the type stubs know Django's views only

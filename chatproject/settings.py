@@ -146,7 +146,7 @@ STORAGES = {
 CHAT_HEARTBEAT = 5.0
 CHAT_LEASE = 20.0
 
-# The protocol's own options; every key and default is described in channels_socketio/conf.py.
+# The protocol's own options; every key and default is described in channels_socketio/options.py.
 SOCKETIO: dict[str, object] = {
     "LEGACY_CLIENTS": True,
     "LIMITS": LIMITS,

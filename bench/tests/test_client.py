@@ -14,7 +14,7 @@ from bench.stream import Stream, WrongAnswerError
 UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
 
 
-class Wire(asyncio.Transport):
+class WSClient(asyncio.Transport):
     """A transport that keeps what is written."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Wire(asyncio.Transport):
         self.aborted = True
 
 
-NewClient = Callable[..., tuple[Any, Wire]]
+NewClient = Callable[..., tuple[Any, WSClient]]
 
 
 def frame(payload: bytes) -> bytes:
@@ -45,9 +45,9 @@ def chat(stream: Stream, number: int, padding: int = 0, author: int = 0) -> byte
     return frame(b'42["new chat",{"msg":"7: %s","room":"%s"},"%d.0./"]' % (text, b"x" * padding, number))
 
 
-def enter(client: Client) -> Wire:
+def enter(client: Client) -> WSClient:
     """Let a client into the room; return its transport."""
-    wire = Wire()
+    wire = WSClient()
     client.connection_made(wire)
     client.data_received(UPGRADED + frame(b"0{}") + frame(b'40{"sid":"x"}') + frame(b'42["welcome",{}]'))
     assert client.joined.done()
@@ -59,7 +59,7 @@ def enter(client: Client) -> Wire:
 def new_client() -> NewClient:
     """Make clients that follow `stream` and are in the room."""
 
-    def make(stream: Stream, kind: type[Client] = Client) -> tuple[Any, Wire]:
+    def make(stream: Stream, kind: type[Client] = Client) -> tuple[Any, WSClient]:
         client = kind(1, "key")
         client.follow(stream)
         return client, enter(client)
@@ -152,7 +152,7 @@ async def test_of_several_who_send_each_counts_its_own(new_client: NewClient) ->
 
 
 async def test_rooms_of_socket_io_are_namespaces() -> None:
-    client, wire, stream = Sender(1, "key", socket_io("room-1")), Wire(), Stream()
+    client, wire, stream = Sender(1, "key", socket_io("room-1")), WSClient(), Stream()
     client.connection_made(wire)
     client.data_received(UPGRADED + frame(b"0{}"))
     assert wire.written[-1] == encode_frame(b"40/rooms/room-1,")
@@ -168,14 +168,14 @@ async def test_rooms_of_socket_io_are_namespaces() -> None:
 
 async def test_a_refused_room_is_the_reason_why_nobody_joined() -> None:
     client = Client(1, "key", socket_io("room-1"))
-    client.connection_made(Wire())
+    client.connection_made(WSClient())
     client.data_received(UPGRADED + frame(b"0{}") + frame(b'44/rooms/room-1,{"message":"Unknown room."}'))
     with pytest.raises(WrongAnswerError, match="Unknown room"):
         await client.joined
 
 
 async def test_where_the_websocket_is_the_room_the_upgrade_is_enough() -> None:
-    client, wire, stream = Sender(1, "key", plain("/ws/chat/lobby/")), Wire(), Stream()
+    client, wire, stream = Sender(1, "key", plain("/ws/chat/lobby/")), WSClient(), Stream()
     client.connection_made(wire)
     assert wire.written[0].startswith(b"GET /ws/chat/lobby/ HTTP/1.1\r\n")
     client.data_received(UPGRADED)
@@ -191,7 +191,7 @@ async def test_where_the_websocket_is_the_room_the_upgrade_is_enough() -> None:
 
 async def test_a_refused_upgrade_is_the_reason_why_nobody_joined() -> None:
     client = Client(1, "key")
-    client.connection_made(Wire())
+    client.connection_made(WSClient())
     client.data_received(b'HTTP/1.1 403 Forbidden\r\n\r\n{"code":4,"message":"No cookie transmitted."}')
     with pytest.raises(WrongAnswerError, match="No cookie transmitted"):
         await client.joined

@@ -7,10 +7,10 @@ import pytest
 from bench import flood
 from bench.flood import Flood, Flooder
 from bench.stream import WrongAnswerError
-from bench.tests.test_client import Wire, chat, enter, frame
+from bench.tests.test_client import WSClient, chat, enter, frame
 
 
-def flooder() -> tuple[Flooder, Wire]:
+def flooder() -> tuple[Flooder, WSClient]:
     """Return a socket that is in the room."""
     client = Flooder(1, "key")
     return client, enter(client)

@@ -4,7 +4,7 @@ import pytest
 
 from bench import latency
 from bench.stream import Stream
-from bench.tests.test_client import UPGRADED, Wire, chat, frame
+from bench.tests.test_client import UPGRADED, WSClient, chat, frame
 
 
 @pytest.mark.parametrize("cut", [1, 50, 400])
@@ -12,7 +12,7 @@ async def test_a_message_arrives_with_its_last_byte(monkeypatch: pytest.MonkeyPa
     now = 0.0
     monkeypatch.setattr(latency, "perf_counter", lambda: now)
     stream, client = Stream(), latency.TimedClient(1, "key")
-    client.connection_made(Wire())
+    client.connection_made(WSClient())
     client.data_received(UPGRADED + frame(b'40{"sid":"x"}'))
     client.follow(stream)
     client.forget()

@@ -4,7 +4,7 @@ import pytest
 
 from bench.poller import Poller, whole_body
 from bench.stream import Stream, WrongAnswerError
-from bench.tests.test_client import Wire
+from bench.tests.test_client import WSClient
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
@@ -23,7 +23,7 @@ def test_another_status_is_an_error() -> None:
 
 
 async def test_it_joins_answers_a_ping_and_polls_again() -> None:
-    client, wire, stream = Poller(1, "key"), Wire(), Stream()
+    client, wire, stream = Poller(1, "key"), WSClient(), Stream()
     client.follow(stream)
 
     def bring(body: bytes) -> bytes:
@@ -48,7 +48,7 @@ async def test_it_joins_answers_a_ping_and_polls_again() -> None:
 
 
 async def test_a_message_out_of_order_is_an_error() -> None:
-    client, wire, stream = Poller(1, "key"), Wire(), Stream()
+    client, wire, stream = Poller(1, "key"), WSClient(), Stream()
     client.follow(stream)
     client.connection_made(wire)
     body = f'42["new chat",{{"msg":"7: {stream.text(0, 1, digits=1)}"}}]'.encode()

@@ -10,7 +10,7 @@ from bench import goals, report
 from bench.chat import Chat, DaphneChat, LimitedChat
 from bench.peers.servers import Original, PythonSocketIO
 from bench.tables import text
-from channels_socketio.tests.processes import require
+from channels_socketio.tests.support.processes import require
 
 BUSY = {"seconds": 2.0, "server_busy": 0.5, "load_busy": 0.05}
 FLOOD = ("p99_ms", "longest_ms", "accepted_per_second", "refused_per_second", "closed_per_second")
@@ -89,7 +89,7 @@ def test_medians_are_of_runs_with_the_same_settings() -> None:
 
 
 def test_figures_take_the_place_of_the_earlier_ones_and_of_nothing_else(data: dict[str, Any], tmp_path: Path) -> None:
-    places = report.Places.folder(tmp_path)
+    places = report.ConnectionCounts.folder(tmp_path)
     places.text.write_text(f"# Head\n\n{report.BEGIN}\nold\n{report.END}\n\nFoot\n")
     report.write(data, places, draw=False)
     first = places.text.read_text()
@@ -102,7 +102,7 @@ def test_figures_take_the_place_of_the_earlier_ones_and_of_nothing_else(data: di
 
 
 def test_a_text_without_marks_is_left_alone(data: dict[str, Any], tmp_path: Path) -> None:
-    places = report.Places.folder(tmp_path)
+    places = report.ConnectionCounts.folder(tmp_path)
     places.text.write_text("# Head\n")
     with pytest.raises(ValueError, match="expected the marks"):
         report.write(data, places, draw=False)
@@ -110,7 +110,7 @@ def test_a_text_without_marks_is_left_alone(data: dict[str, Any], tmp_path: Path
 
 
 def test_the_project_has_the_marks() -> None:
-    body = report.put(report.Places.project().text.read_text(), "BODY")
+    body = report.put(report.ConnectionCounts.project().text.read_text(), "BODY")
     assert f"{report.BEGIN}\n\nBODY\n\n{report.END}" in body
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench import crowd, meter
 from bench.__main__ import SERVERS, main
-from channels_socketio.tests.processes import require
+from channels_socketio.tests.support.processes import require
 
 FETCHED = {"original", "python-socketio", "tutorial", "django-sio"}
 QUICK = ["--quick", "--clients", "10", "20", "--in-flight", "1", "4", "--seconds", "0.2"]

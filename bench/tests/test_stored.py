@@ -8,10 +8,10 @@ from bench import stored
 from bench.crowd import follow
 from bench.stored import Speaker
 from bench.stream import WrongAnswerError
-from bench.tests.test_client import Wire, chat, enter, frame
+from bench.tests.test_client import WSClient, chat, enter, frame
 
 
-def speaker() -> tuple[Speaker, Wire]:
+def speaker() -> tuple[Speaker, WSClient]:
     """Return a speaker who is in the room."""
     client = Speaker(1, "key")
     return client, enter(client)

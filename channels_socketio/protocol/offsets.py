@@ -5,13 +5,9 @@ sends both in its next CONNECT, among the application's own auth.
 https://socket.io/docs/v4/connection-state-recovery
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from .engine_packets import Encoded
-from .parcel import Parcel, pack
 
 OFFSET = re.compile(r"(0|[1-9][0-9]{0,14})\.(0|[1-9][0-9]{0,14})\.(/.*)", re.DOTALL | re.ASCII)
 RECOVERY_KEYS = ("pid", "offset")
@@ -38,17 +34,3 @@ def split_auth(auth: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, str]
     if not isinstance(pid, str) or not isinstance(offset, str) or max(len(pid), len(offset)) > LONGEST:
         return rest, None
     return rest, (pid, offset)
-
-
-def change_offset(parcel: Parcel, old: str, new: str) -> Parcel:
-    """Return the parcel of an event whose last argument is the offset `old`, with `new` in its place."""
-    text = parcel.packets[0]
-    end = _end(old)
-    if not isinstance(text, str) or not text.endswith(end):
-        raise ValueError(f"expected an event that ends in {end}")
-    packets: Sequence[Encoded] = [text.removesuffix(end) + _end(new), *parcel.packets[1:]]
-    return pack(packets)
-
-
-def _end(offset: str) -> str:
-    return json.dumps(offset, ensure_ascii=False) + "]"

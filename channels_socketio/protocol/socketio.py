@@ -139,8 +139,8 @@ class SocketIOProtocol:
             return None
         if self._reassembly is None:
             return self._connect_deadline
-        deadlines = (self._connect_deadline, self._reassembly.deadline)
-        return min(deadline for deadline in deadlines if deadline is not None)
+        timers = (self._connect_deadline, self._reassembly.deadline)
+        return min(deadline for deadline in timers if deadline is not None)
 
     def handle_timeout(self, now: float) -> None:
         """Fail when no namespace was joined in time or attachments stay away; early calls do nothing."""

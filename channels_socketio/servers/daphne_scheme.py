@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .daphne_frames import find_protocol
+from .daphne import find_protocol
 
 
 def has_tls(send: Any) -> bool:

@@ -20,8 +20,8 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import multiprocess
 
+from ..connections.runtime import current_runtime
 from ..protocol.reasons import Reason
-from ..runtime import current_runtime
 
 BACKLOG = 4096
 CLOSE_SECONDS = 3.0  # that Socket.IO's connections have to end in good order

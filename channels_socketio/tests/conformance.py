@@ -19,10 +19,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs
 from django.urls import re_path  # noqa: E402
 
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
-from channels_socketio.origin import cors_headers, preflight_headers, with_headers  # noqa: E402
+from channels_socketio.middleware.origin import cors_headers, preflight_headers, with_headers  # noqa: E402
 from channels_socketio.protocol.socketio import Message, SocketIOOptions, SocketIOProtocol  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
-from channels_socketio.tests.processes import server_command  # noqa: E402
+from channels_socketio.tests.support.processes import server_command  # noqa: E402
 
 OPTIONS: dict[str, Any] = {
     "PING_INTERVAL": 0.3,

@@ -19,9 +19,9 @@ from pathlib import Path
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.arenas import MAX_PAYLOAD, Arena
-from channels_socketio.tests.clients import WAYS, Client
-from channels_socketio.tests.raw import SECONDS, Raw
+from channels_socketio.tests.support.clients import WAYS, Client
+from channels_socketio.tests.support.contract_site import MAX_PAYLOAD, ContractApp
+from channels_socketio.tests.support.raw_client import SECONDS, RawClient
 
 WORKERS = 8
 ATTACHMENT = '{"_placeholder":true,"num":0}'
@@ -152,15 +152,15 @@ class Report:
 class Fuzz:
     """One run against one server."""
 
-    def __init__(self, arena: Arena, count: int, seed: int) -> None:
-        self.arena, self.count, self.seed = arena, count, seed
+    def __init__(self, contract_app: ContractApp, count: int, seed: int) -> None:
+        self.contract_app, self.count, self.seed = contract_app, count, seed
         self.report = Report()
         self._done = False
 
     async def run(self) -> Report:
         """Send, watch, and return what was seen."""
         start = time.monotonic()
-        before = await self.arena.stats()
+        before = await self.contract_app.stats()
         witnesses = [asyncio.create_task(self._witness(way)) for way in ("websocket", "polling")]
         workers = [asyncio.create_task(self._work(random.Random(f"{self.seed} {n}"))) for n in range(WORKERS)]
         meter = asyncio.create_task(self._measure())
@@ -169,13 +169,13 @@ class Fuzz:
         await asyncio.gather(*witnesses, meter)
         await self._count_left_over(before)
         self.report.seconds = time.monotonic() - start
-        self.report.errors = self.arena.errors()
+        self.report.errors = self.contract_app.errors()
         return self.report
 
     async def _witness(self, way: str) -> None:
         """Somebody who is not to notice: echoes go forth and back, in order."""
-        async with Raw(self.arena.port) as raw:
-            client = await Client(await WAYS[way](raw), "/rooms/witness-" + way).open()
+        async with RawClient(self.contract_app.port) as raw_client:
+            client = await Client(await WAYS[way](raw_client), "/rooms/witness-" + way).open()
             await client.join()
             number = 0
             while not self._done:
@@ -190,11 +190,11 @@ class Fuzz:
         for mark in range(step, self.count + 1, step):
             while self.report.packets < mark:
                 await asyncio.sleep(0.01)
-            self.report.memory.append((await self.arena.stats())["memory"])
+            self.report.memory.append((await self.contract_app.stats())["memory"])
 
     async def _count_left_over(self, before: dict[str, int]) -> None:
         counted = {name: before[name] for name in ("connections", "sockets", "polling", "tasks")}
-        after = await self.arena.settled(**counted)
+        after = await self.contract_app.settled(**counted)
         self.report.left_over = {name: after[name] - count for name, count in counted.items()}
 
     async def _work(self, chance: random.Random) -> None:
@@ -202,15 +202,15 @@ class Fuzz:
             self.report.sessions += 1
             way = chance.choice([self._by_websocket, self._by_polling, self._by_polling, self._by_request])
             try:
-                async with asyncio.timeout(4 * SECONDS), Raw(self.arena.port, "/fuzz/") as raw:
-                    await way(raw, chance)
+                async with asyncio.timeout(4 * SECONDS), RawClient(self.contract_app.port, "/fuzz/") as raw_client:
+                    await way(raw_client, chance)
             except TimeoutError:
                 self.report.stuck.append(way.__name__)
 
-    async def _by_websocket(self, raw: Raw, chance: random.Random) -> None:
+    async def _by_websocket(self, raw_client: RawClient, chance: random.Random) -> None:
         """Send frames until the server has enough; sometimes take over a polling session on the way."""
-        query = {"sid": await raw.open()} if chance.random() < 0.3 else {"b64": chance.choice([None, "1"])}
-        socket = await raw.websocket(**query)
+        query = {"sid": await raw_client.open()} if chance.random() < 0.3 else {"b64": chance.choice([None, "1"])}
+        socket = await raw_client.websocket(**query)
         reader = asyncio.create_task(drain(socket))
         frames: list[str | bytes] = ["2probe", "5"] if "sid" in query and chance.random() < 0.7 else []
         frames += ["40"] if chance.random() < 0.8 else []
@@ -225,29 +225,31 @@ class Fuzz:
         reader.cancel()
         await asyncio.wait({reader})
 
-    async def _by_polling(self, raw: Raw, chance: random.Random) -> None:
+    async def _by_polling(self, raw_client: RawClient, chance: random.Random) -> None:
         """Post bodies until the server has enough; sometimes leave without a word."""
-        sid = await raw.open()
-        poller = asyncio.create_task(poll_on(raw, sid))
-        status = (await raw.post(sid, "40")).status
+        sid = await raw_client.open()
+        poller = asyncio.create_task(poll_on(raw_client, sid))
+        status = (await raw_client.post(sid, "40")).status
         while status == 200 and chance.random() < 0.9:
             packets = [new_packet(chance) for _ in range(chance.choice([1, 1, 2, 5]))]
             body = b"\x1e".join(packet.encode() if isinstance(packet, str) else packet for packet in packets)
-            status = (await raw.post(sid, body[:MAX_PAYLOAD])).status
+            status = (await raw_client.post(sid, body[:MAX_PAYLOAD])).status
             self.report.statuses[status] += 1
             self.report.packets += len(packets)
         if chance.random() < 0.8:
-            await raw.post(sid, "1")
+            await raw_client.post(sid, "1")
             await poller
         poller.cancel()
         await asyncio.wait({poller})
 
-    async def _by_request(self, raw: Raw, chance: random.Random) -> None:
+    async def _by_request(self, raw_client: RawClient, chance: random.Random) -> None:
         """Ask for nonsense."""
         for _ in range(chance.randrange(1, 5)):
             query = {chance.choice(FIELDS): chance.choice(VALUES) for _ in range(chance.randrange(5))}
             headers = chance.sample(HEADERS, chance.randrange(3))
-            answer = await raw.ask(chance.choice(METHODS), headers, chance.randbytes(chance.randrange(50)), **query)
+            answer = await raw_client.ask(
+                chance.choice(METHODS), headers, chance.randbytes(chance.randrange(50)), **query
+            )
             self.report.statuses[answer.status] += 1
             self.report.packets += 1
 
@@ -259,16 +261,16 @@ async def drain(socket: ClientConnection) -> None:
             await socket.recv()
 
 
-async def poll_on(raw: Raw, sid: str) -> None:
+async def poll_on(raw_client: RawClient, sid: str) -> None:
     """Poll until the end."""
-    while (await raw.poll(sid)).status == 200:
+    while (await raw_client.poll(sid)).status == 200:
         pass
 
 
 def run(folder: Path, server: str, count: int, seed: int) -> Report:
     """Start a server and send it so many packets."""
-    with Arena(folder, server) as arena:
-        return asyncio.run(Fuzz(arena, count, seed).run())
+    with ContractApp(folder, server) as contract_app:
+        return asyncio.run(Fuzz(contract_app, count, seed).run())
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The arrows between the parts go one way: chatproject -> chat -> channels_socketio -> protocol."""
+"""The rooms of the library, the arrows between them, and the one direction of all: chat -> channels_socketio."""
 
 import ast
 import sys
@@ -11,7 +11,66 @@ ROOT = Path(__file__).parents[2]
 APP = "channels_socketio"
 # What would bring in I/O, a clock or chance. (`logging` is there for the names of its levels.)
 IMPURE = {"asyncio", "datetime", "os", "random", "secrets", "select", "socket", "ssl", "threading", "time", "uuid"}
-LAYER_READERS = {f"{APP}.{name}" for name in ("authority", "backplane", "checks", "emitter", "runtime")}
+# What each room imports when it runs: folders, and modules at the top.
+ARROWS: dict[str, set[str]] = {
+    "protocol": set(),
+    "limits": set(),
+    "exceptions": set(),
+    "sessions": {"revocation", "protocol"},
+    "options": {"limits", "protocol"},
+    "fanout": {"options", "protocol", "sessions"},
+    "history": {"fanout", "protocol"},
+    "connections": {
+        "consumer",
+        "exceptions",
+        "fanout",
+        "handshake",
+        "history",
+        "limits",
+        "protocol",
+        "sessions",
+        "transports",
+    },
+    "handshake": {"exceptions"},
+    "transports": {"connections", "exceptions", "fanout", "handshake", "protocol", "servers"},
+    "servers": {"connections", "protocol"},
+    "middleware": {"handshake", "limits", "servers", "sessions"},
+    "consumer": {"exceptions", "handshake", "history", "sessions"},
+    "emitter": {"connections", "fanout", "history"},
+    "revocation": {"connections", "emitter", "fanout", "sessions"},
+    "server": {
+        "connections",
+        "consumer",
+        "exceptions",
+        "fanout",
+        "handshake",
+        "history",
+        "limits",
+        "middleware",
+        "options",
+        "protocol",
+        "sessions",
+        "transports",
+    },
+    "checks": {"fanout", "options"},
+    "apps": {"checks", "sessions"},
+    "urls": {"views"},
+    "views": set(),
+    "testing": {"protocol"},
+}
+# What is imported for types only, beside these.
+TYPES: dict[str, set[str]] = {
+    "consumer": {"connections"},
+    "connections": {"server"},
+    "middleware": {"server"},
+    "sessions": {"connections"},
+    "transports": {"server"},
+}
+MODULES_AT_THE_TOP = 15
+FILES_IN_A_CIRCLE_OF_TYPES = 13
+LAYER_READERS = {
+    f"{APP}.{name}" for name in ("checks", "connections.runtime", "emitter", "fanout.backplane", "revocation")
+}
 
 
 def modules(*packages: str) -> dict[str, Path]:
@@ -24,9 +83,13 @@ def modules(*packages: str) -> dict[str, Path]:
     return found
 
 
-def imports(module: str, path: Path) -> Iterator[str]:
-    """Yield the absolute names that a module imports anywhere, for types only included."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(module: str, path: Path, types: bool = True) -> Iterator[str]:
+    """Yield the absolute names that a module imports anywhere, with `types` also those for types only."""
+    tree = ast.parse(path.read_text())
+    for_types = {id(node) for block in ast.walk(tree) if is_type_checking(block) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in for_types and not types:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -35,19 +98,57 @@ def imports(module: str, path: Path) -> Iterator[str]:
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
+def is_type_checking(node: ast.AST) -> bool:
+    """Return whether a node is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def is_inside(name: str, package: str) -> bool:
     """Return whether `name` is `package` or something in it."""
     return f"{name}.".startswith(f"{package}.")
 
 
-def offenders(package: str, forbidden: str) -> list[str]:
-    """Return who in `package` imports something of `forbidden`."""
-    return [
-        f"{module}: {name}"
-        for module, path in modules(package).items()
-        for name in imports(module, path)
-        if is_inside(name, forbidden)
-    ]
+def room(name: str) -> str:
+    """Return the folder or the module at the top that a name of the library is in."""
+    return name.split(".")[1]
+
+
+def arrows(types: bool) -> dict[str, set[str]]:
+    """Return which rooms of the library import which."""
+    found: dict[str, set[str]] = {}
+    for module, path in modules(APP).items():
+        ours = {room(name) for name in imports(module, path, types) if is_inside(name, APP) and name != APP}
+        found.setdefault(room(module), set()).update(ours - {room(module)})
+    return {name: rooms for name, rooms in found.items() if name != "__init__"}
+
+
+def graph(types: bool) -> dict[str, set[str]]:
+    """Return which files of the library import which."""
+    known = modules(APP)
+    found: dict[str, set[str]] = {}
+    for module, path in known.items():
+        names = [name for name in imports(module, path, types) if is_inside(name, APP)]
+        targets = {target for name in names for target in (name, name.rpartition(".")[0]) if target in known}
+        found[module] = targets | {f"{name}.__init__" for name in names if f"{name}.__init__" in known}
+    return found
+
+
+def circles(edges: dict[str, set[str]]) -> list[set[str]]:
+    """Return the sets of files that reach each other."""
+    reach = {start: reached(edges, start) for start in edges}
+    found = [frozenset(end for end in reach[start] if start in reach[end]) for start in edges if start in reach[start]]
+    return [set(circle) for circle in set(found)]
+
+
+def reached(edges: dict[str, set[str]], start: str) -> set[str]:
+    """Return all files that a file leads to."""
+    seen: set[str] = set()
+    waiting = list(edges[start])
+    while waiting:
+        if (file := waiting.pop()) not in seen:
+            seen.add(file)
+            waiting += edges.get(file, ())
+    return seen
 
 
 @pytest.mark.parametrize(("module", "path"), modules(f"{APP}/protocol").items())
@@ -59,51 +160,46 @@ def test_the_protocol_needs_the_standard_library_only_and_neither_io_nor_clock_n
     assert outside <= sys.stdlib_module_names - IMPURE
 
 
-@pytest.mark.parametrize(
-    ("module", "known"),
-    [
-        ("hub", set()),
-        ("deadlines", set()),
-        ("backplane", {"conf", "hub", "protocol"}),
-        ("log", set()),
-        ("tail", {"log", "payloads", "protocol"}),
-        ("feed", {"backplane", "hub", "log", "protocol", "tail"}),
-        ("relay", {"audience", "backplane"}),
-        ("registry", {"connection"}),
-        ("standing", {"endings"}),
-        ("addresses", set()),
-        ("limits", set()),
-        ("places", set()),
-        ("shared", {"limits"}),
-        ("conf", {"addresses", "limits", "protocol"}),
-        ("testing", {"protocol"}),
-    ],
-)
-def test_small_rooms_know_little_of_this_app(module: str, known: set[str]) -> None:
-    path = modules(APP)[f"{APP}.{module}"]
-    names = {name.split(".")[1] for name in imports(f"{APP}.{module}", path) if is_inside(name, APP)}
-    assert names == known
+def test_the_arrows_between_the_rooms_are_these() -> None:
+    assert arrows(types=False) == ARROWS
+
+
+def test_types_add_no_other_arrows_than_these() -> None:
+    more = {name: rooms - ARROWS[name] for name, rooms in arrows(types=True).items()}
+    assert {name: rooms for name, rooms in more.items() if rooms} == TYPES
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles(graph(types=False)) == []
+
+
+def test_the_circle_of_types_is_small() -> None:
+    assert [circle for circle in circles(graph(types=True)) if len(circle) > FILES_IN_A_CIRCLE_OF_TYPES] == []
+
+
+def test_few_modules_stand_at_the_top() -> None:
+    assert len([module for module in modules(APP) if module.count(".") == 1]) <= MODULES_AT_THE_TOP
 
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
-    [
-        (APP, "chat"),
-        (APP, "chatproject"),
-        ("chat", "chatproject"),
-        (APP, f"{APP}.testing"),
-        (APP, f"{APP}.tests"),
-    ],
+    [(APP, "chat"), (APP, "chatproject"), ("chat", "chatproject"), (APP, f"{APP}.testing"), (APP, f"{APP}.tests")],
 )
 def test_no_arrow_points_back(package: str, forbidden: str) -> None:
-    assert offenders(package, forbidden) == []
+    offenders = [
+        f"{module}: {name}"
+        for module, path in modules(package).items()
+        for name in imports(module, path)
+        if is_inside(name, forbidden)
+    ]
+    assert offenders == []
 
 
 def test_few_modules_reach_for_the_channel_layer_and_one_for_its_classes() -> None:
     found = {module: set(imports(module, path)) for module, path in modules(APP).items()}
     readers = {module for module, names in found.items() if any(is_inside(name, "channels.layers") for name in names)}
     assert readers <= LAYER_READERS
-    for module in readers - {f"{APP}.backplane"}:
+    for module in readers - {f"{APP}.fanout.backplane"}:
         names = {name for name in found[module] if is_inside(name, "channels.layers")}
         assert names == {"channels.layers.get_channel_layer"}, module
 
@@ -111,5 +207,7 @@ def test_few_modules_reach_for_the_channel_layer_and_one_for_its_classes() -> No
 def test_the_walk_sees_this_project() -> None:
     """Guards the tests above against finding nothing to check."""
     found = modules(APP, "chat", "chatproject")
-    assert {f"{APP}.protocol.engine", f"{APP}.hub", "chat.models", "chatproject.settings"} <= found.keys()
-    assert f"{APP}.protocol.engine.EngineProtocol" in set(imports(f"{APP}.connection", found[f"{APP}.connection"]))
+    assert {f"{APP}.protocol.engine", f"{APP}.fanout.hub", "chat.models", "chatproject.settings"} <= found.keys()
+    connection = f"{APP}.connections.connection"
+    assert f"{APP}.protocol.engine.EngineProtocol" in set(imports(connection, found[connection]))
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == [{"b", "c"}]

@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
-from channels_socketio.tests.processes import Process, accepts_connections, free_port, servers, wait_until
-from channels_socketio.tests.raw import Raw, read, read_packet, read_to_end, upgraded
+from channels_socketio.tests.support.processes import Process, accepts_connections, free_port, servers, wait_until
+from channels_socketio.tests.support.raw_client import RawClient, read, read_packet, read_to_end, upgraded
 
 HANDSHAKE = {"pingInterval": 300, "pingTimeout": 700, "maxPayload": 1_000_000}
 
@@ -32,29 +32,29 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-async def engine(server: tuple[str, int]) -> AsyncIterator[Raw]:
+async def engine(server: tuple[str, int]) -> AsyncIterator[RawClient]:
     """Engine.IO alone."""
-    async with Raw(server[1], "/engine.io/") as raw:
-        yield raw
+    async with RawClient(server[1], "/engine.io/") as raw_client:
+        yield raw_client
 
 
 @pytest.fixture
-async def socketio(server: tuple[str, int]) -> AsyncIterator[Raw]:
+async def socketio(server: tuple[str, int]) -> AsyncIterator[RawClient]:
     """Socket.IO."""
-    async with Raw(server[1]) as raw:
-        yield raw
+    async with RawClient(server[1]) as raw_client:
+        yield raw_client
 
 
 @pytest.fixture(params=["/engine.io/", "/socket.io/"])
-async def both(request: pytest.FixtureRequest, server: tuple[str, int]) -> AsyncIterator[Raw]:
+async def both(request: pytest.FixtureRequest, server: tuple[str, int]) -> AsyncIterator[RawClient]:
     """Each endpoint in turn, for the rules of Engine.IO."""
-    async with Raw(server[1], request.param) as raw:
-        yield raw
+    async with RawClient(server[1], request.param) as raw_client:
+        yield raw_client
 
 
-async def joined(raw: Raw, namespace: str = "") -> ClientConnection:
+async def joined(raw_client: RawClient, namespace: str = "") -> ClientConnection:
     """Return a WebSocket that is connected to the main namespace or to another."""
-    socket = await raw.websocket()
+    socket = await raw_client.websocket()
     await read(socket)
     await socket.send(f"40{namespace}")
     assert str(await read_packet(socket)).startswith(f"40{namespace}")
@@ -70,7 +70,7 @@ async def frames(socket: ClientConnection, count: int) -> list[str | bytes]:
 # Engine.IO: handshake
 
 
-async def test_polling_opens_with_the_handshake(both: Raw) -> None:
+async def test_polling_opens_with_the_handshake(both: RawClient) -> None:
     answer = await both.ask("GET")
     assert (answer.status, answer.text[0]) == (200, "0")
     assert " " not in answer.text
@@ -79,7 +79,7 @@ async def test_polling_opens_with_the_handshake(both: Raw) -> None:
     assert handshake == HANDSHAKE | {"upgrades": ["websocket"]}
 
 
-async def test_a_websocket_opens_with_the_handshake(both: Raw) -> None:
+async def test_a_websocket_opens_with_the_handshake(both: RawClient) -> None:
     packet = str(await read(await both.websocket()))
     handshake = json.loads(packet.removeprefix("0"))
     assert isinstance(handshake.pop("sid"), str)
@@ -98,7 +98,7 @@ async def test_a_websocket_opens_with_the_handshake(both: Raw) -> None:
     ],
 )
 async def test_a_wrong_handshake_is_refused_by_polling(
-    both: Raw, method: str, query: dict[str, Any], code: int
+    both: RawClient, method: str, query: dict[str, Any], code: int
 ) -> None:
     answer = await both.ask(method, **query)
     assert (answer.status, answer.code) == (400, code)
@@ -106,7 +106,7 @@ async def test_a_wrong_handshake_is_refused_by_polling(
 
 @pytest.mark.parametrize("query", [{"EIO": None}, {"EIO": "abc"}, {"transport": None}, {"transport": "abc"}])
 async def test_a_wrong_handshake_is_refused_by_websocket(
-    both: Raw, server: tuple[str, int], query: dict[str, Any]
+    both: RawClient, server: tuple[str, int], query: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         await both.websocket(**query)
@@ -117,34 +117,34 @@ async def test_a_wrong_handshake_is_refused_by_websocket(
 
 
 @pytest.mark.parametrize("body", ["4one", "4one\x1e4two\x1e4three", "4one\x1ebAQIDBA==", "4", "b", "4é€\U0001f600"])
-async def test_polling_carries_packets_both_ways(engine: Raw, body: str) -> None:
+async def test_polling_carries_packets_both_ways(engine: RawClient, body: str) -> None:
     sid = await engine.open()
     assert (await engine.post(sid, body)).pair == (200, "ok")
     assert (await engine.poll(sid)).pair == (200, body)
 
 
 @pytest.mark.parametrize("frame", ["4one", b"\x01\x02\x03\x04", "4", "4é€\U0001f600"])
-async def test_a_websocket_carries_packets_both_ways(engine: Raw, frame: str | bytes) -> None:
+async def test_a_websocket_carries_packets_both_ways(engine: RawClient, frame: str | bytes) -> None:
     socket = await engine.websocket()
     await read(socket)
     await socket.send(frame)
     assert await read(socket) == frame
 
 
-async def test_what_is_no_packet_closes_the_polling_session(engine: Raw) -> None:
+async def test_what_is_no_packet_closes_the_polling_session(engine: RawClient) -> None:
     sid = await engine.open()
     assert (await engine.post(sid, "abc")).status == 400
     answer = await engine.poll(sid)
     assert (answer.status, answer.code) == (400, 1)
 
 
-async def test_what_is_no_packet_closes_the_websocket(engine: Raw) -> None:
+async def test_what_is_no_packet_closes_the_websocket(engine: RawClient) -> None:
     socket = await engine.websocket()
     await socket.send("abc")
     assert len(await read_to_end(socket)) == 1
 
 
-async def test_two_polls_at_once_close_the_session(engine: Raw) -> None:
+async def test_two_polls_at_once_close_the_session(engine: RawClient) -> None:
     sid = await engine.open()
     first = await engine.start("GET", sid=sid)
     second = await engine.start("GET", sid=sid, t="burst")
@@ -153,7 +153,7 @@ async def test_two_polls_at_once_close_the_session(engine: Raw) -> None:
     assert (await engine.poll(sid)).status == 400
 
 
-async def test_a_poll_that_is_given_up_closes_the_session(engine: Raw) -> None:
+async def test_a_poll_that_is_given_up_closes_the_session(engine: RawClient) -> None:
     sid = await engine.open()
     (await engine.start("GET", sid=sid)).abort()
     assert (await engine.poll(sid)).status == 400
@@ -163,14 +163,14 @@ async def test_a_poll_that_is_given_up_closes_the_session(engine: Raw) -> None:
 # Engine.IO: heartbeat
 
 
-async def test_polling_is_pinged_again_and_again(both: Raw) -> None:
+async def test_polling_is_pinged_again_and_again(both: RawClient) -> None:
     sid = await both.open()
     for _ in range(3):
         assert (await both.poll(sid)).pair == (200, "2")
         assert (await both.post(sid, "3")).pair == (200, "ok")
 
 
-async def test_a_websocket_is_pinged_again_and_again(both: Raw) -> None:
+async def test_a_websocket_is_pinged_again_and_again(both: RawClient) -> None:
     socket = await both.websocket()
     await read(socket)
     for _ in range(3):
@@ -178,7 +178,7 @@ async def test_a_websocket_is_pinged_again_and_again(both: Raw) -> None:
         await socket.send("3")
 
 
-async def test_without_a_pong_the_session_ends_after_interval_and_timeout(both: Raw) -> None:
+async def test_without_a_pong_the_session_ends_after_interval_and_timeout(both: RawClient) -> None:
     """The polling session is as old as the WebSocket, whose end shows that the time has passed."""
     sid = await both.open()
     start = asyncio.get_running_loop().time()
@@ -192,7 +192,7 @@ async def test_without_a_pong_the_session_ends_after_interval_and_timeout(both: 
 # Engine.IO: close
 
 
-async def test_a_close_packet_ends_the_polling_session_and_its_poll(both: Raw) -> None:
+async def test_a_close_packet_ends_the_polling_session_and_its_poll(both: RawClient) -> None:
     sid = await both.open()
     poll = await both.start("GET", sid=sid)
     assert (await both.post(sid, "1")).pair == (200, "ok")
@@ -200,7 +200,7 @@ async def test_a_close_packet_ends_the_polling_session_and_its_poll(both: Raw) -
     assert (await both.poll(sid)).status == 400
 
 
-async def test_a_close_packet_ends_the_websocket(both: Raw) -> None:
+async def test_a_close_packet_ends_the_websocket(both: RawClient) -> None:
     socket = await both.websocket()
     await read(socket)
     await socket.send("1")
@@ -210,7 +210,7 @@ async def test_a_close_packet_ends_the_websocket(both: Raw) -> None:
 # Engine.IO: upgrade
 
 
-async def test_polling_upgrades_and_the_poll_behind_the_probe_ends(engine: Raw) -> None:
+async def test_polling_upgrades_and_the_poll_behind_the_probe_ends(engine: RawClient) -> None:
     sid = await engine.open()
     socket = await engine.websocket(sid=sid)
     await socket.send("2probe")
@@ -222,7 +222,7 @@ async def test_polling_upgrades_and_the_poll_behind_the_probe_ends(engine: Raw) 
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-async def test_a_poll_after_the_upgrade_is_refused_and_changes_nothing(engine: Raw, at_once: bool) -> None:
+async def test_a_poll_after_the_upgrade_is_refused_and_changes_nothing(engine: RawClient, at_once: bool) -> None:
     """Also when probe and upgrade are sent without waiting."""
     sid = await engine.open()
     if at_once:
@@ -237,7 +237,7 @@ async def test_a_poll_after_the_upgrade_is_refused_and_changes_nothing(engine: R
     assert await frames(socket, 1 + at_once) == ["3probe", "4one"][1 - at_once :]
 
 
-async def test_a_second_websocket_after_the_upgrade_is_closed_and_changes_nothing(engine: Raw) -> None:
+async def test_a_second_websocket_after_the_upgrade_is_closed_and_changes_nothing(engine: RawClient) -> None:
     sid = await engine.open()
     socket = await upgraded(engine, sid)
     second = await engine.websocket(sid=sid)
@@ -259,7 +259,9 @@ async def test_a_second_websocket_after_the_upgrade_is_closed_and_changes_nothin
         ('40/custom,{"token":"é"}', '40/custom,{"sid":"SID"}', '42/custom,["auth",{"token":"é"}]'),
     ],
 )
-async def test_a_namespace_is_connected_and_gets_the_auth(socketio: Raw, packet: str, answer: str, auth: str) -> None:
+async def test_a_namespace_is_connected_and_gets_the_auth(
+    socketio: RawClient, packet: str, answer: str, auth: str
+) -> None:
     socket = await socketio.websocket()
     await read(socket)
     await socket.send(packet)
@@ -268,7 +270,7 @@ async def test_a_namespace_is_connected_and_gets_the_auth(socketio: Raw, packet:
     assert second == auth
 
 
-async def test_an_unknown_namespace_is_refused_and_the_connection_stays(socketio: Raw) -> None:
+async def test_an_unknown_namespace_is_refused_and_the_connection_stays(socketio: RawClient) -> None:
     socket = await socketio.websocket()
     await read(socket)
     await socket.send("40/random")
@@ -278,14 +280,14 @@ async def test_an_unknown_namespace_is_refused_and_the_connection_stays(socketio
 
 
 @pytest.mark.parametrize("packet", ["4abc", "4", '42["message"]', "41", "43[]", "40[]", "40 ", b"attachment"])
-async def test_what_is_no_connect_at_first_closes_the_connection(socketio: Raw, packet: str | bytes) -> None:
+async def test_what_is_no_connect_at_first_closes_the_connection(socketio: RawClient, packet: str | bytes) -> None:
     socket = await socketio.websocket()
     await read(socket)
     await socket.send(packet)
     assert await read_to_end(socket) == []
 
 
-async def test_who_never_connects_is_closed_though_the_heart_beats(socketio: Raw) -> None:
+async def test_who_never_connects_is_closed_though_the_heart_beats(socketio: RawClient) -> None:
     start = asyncio.get_running_loop().time()
     assert len(await read_to_end(await socketio.websocket())) == 1
     assert asyncio.get_running_loop().time() - start >= 1.5
@@ -294,13 +296,13 @@ async def test_who_never_connects_is_closed_though_the_heart_beats(socketio: Raw
 # Socket.IO: disconnect
 
 
-async def test_leaving_the_main_namespace_leaves_the_transport_open(socketio: Raw) -> None:
+async def test_leaving_the_main_namespace_leaves_the_transport_open(socketio: RawClient) -> None:
     socket = await joined(socketio)
     await socket.send("41")
     assert await read(socket) == "2"
 
 
-async def test_leaving_a_namespace_leaves_the_others(socketio: Raw) -> None:
+async def test_leaving_a_namespace_leaves_the_others(socketio: RawClient) -> None:
     socket = await joined(socketio)
     await socket.send("40/custom")
     assert (await frames(socket, 2))[1] == '42/custom,["auth",{}]'
@@ -329,7 +331,7 @@ BINARY = [b"\x01\x02\x03", b"\x04\x05\x06"]
     ],
 )
 async def test_an_event_is_answered_to_the_letter(
-    socketio: Raw, namespace: str, sent: list[str | bytes], received: list[str | bytes]
+    socketio: RawClient, namespace: str, sent: list[str | bytes], received: list[str | bytes]
 ) -> None:
     def fill(packets: list[str | bytes]) -> list[str | bytes]:
         return [packet.replace("{}", namespace, 1) if isinstance(packet, str) else packet for packet in packets]
@@ -360,7 +362,7 @@ async def test_an_event_is_answered_to_the_letter(
         b"unannounced",
     ],
 )
-async def test_an_invalid_packet_closes_the_connection(socketio: Raw, packet: str | bytes) -> None:
+async def test_an_invalid_packet_closes_the_connection(socketio: RawClient, packet: str | bytes) -> None:
     socket = await joined(socketio)
     await socket.send(packet)
     assert await read_to_end(socket) == []

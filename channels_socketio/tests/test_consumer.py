@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from channels_socketio.consumer import SocketIOConsumer, on
-from channels_socketio.refusal import Refused
+from channels_socketio.exceptions import Refused
 
 
 class Say(msgspec.Struct):

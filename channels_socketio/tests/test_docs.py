@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from .processes import ROOT
+from channels_socketio.tests.support.processes import ROOT
 
-NAMED = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+NAMED = re.compile(r"`([\w/]*test_\w+\.py)::(test_\w+)`")
 
 
 def named_tests() -> list[tuple[str, str]]:

@@ -8,12 +8,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import transaction
 
-from channels_socketio.audience import login_session_key, room_key, user_key
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.emitter import aemit, emit
+from channels_socketio.fanout.targets import login_session_key, room_key, user_key
 from channels_socketio.testing import SocketIOCommunicator
-
-from .party import Connect, serve, settle
+from channels_socketio.tests.support.people import Connect, serve, settle
 
 
 class User:

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.arenas import Arena
 from channels_socketio.tests.fuzz import Fuzz, Report, new_packet
-from channels_socketio.tests.processes import ROOT
+from channels_socketio.tests.support.contract_site import ContractApp
+from channels_socketio.tests.support.processes import ROOT
 
 
 @pytest.mark.parametrize(("server", "count"), [("daphne", 3_000), ("serve", 7_000)])
 async def test_random_packets_disturb_nobody(tmp_path: Path, server: str, count: int) -> None:
     seed = random.randrange(2**32)
     print(f"python -m channels_socketio.tests.fuzz --count {count} --seed {seed} --server {server}")  # noqa: T201
-    with Arena(tmp_path, server) as arena:
-        report = await Fuzz(arena, count, seed).run()
+    with ContractApp(tmp_path, server) as contract_app:
+        report = await Fuzz(contract_app, count, seed).run()
     assert report.problems() == []
     assert report.packets >= count
     assert {200, 400, 403} <= report.statuses.keys()

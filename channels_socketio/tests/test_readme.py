@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from channels_socketio.tests.processes import ROOT
+from channels_socketio.tests.support.processes import ROOT
 
 BLOCK = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 HEADLINE = re.compile(r"# (\S+\.py)(, at its end)?\n")

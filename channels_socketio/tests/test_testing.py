@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.consumer import Refused, SocketIOConsumer, on
+from channels_socketio.consumer import SocketIOConsumer, on
+from channels_socketio.exceptions import Refused
 from channels_socketio.protocol.packets import Packet, PacketType
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import Connect, serve
+from channels_socketio.tests.support.people import Connect, serve
 
 
 class Parrot(SocketIOConsumer):

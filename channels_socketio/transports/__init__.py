@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..protocol.parcel import Parcel
+from ..fanout.prepared import PreparedMessage
 from ..protocol.reasons import Reason
 
 
@@ -25,7 +25,7 @@ class Transport(Protocol):
     def ready(self) -> bool:
         """Whether a packet would be on its way at once."""
 
-    def send_parcel(self, parcel: Parcel) -> None:
+    def send_prepared(self, prepared: PreparedMessage) -> None:
         """Send what is in a parcel behind what was sent before."""
 
     def close(self, reason: Reason) -> None:

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
 
-from ..admission import gone
-from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
+from ..exceptions import Refused
+from ..fanout.relay import RELAYED, claimed_key, new_question, send_response
+from ..handshake.admission import gone
+from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
+from ..handshake.responses import FORBIDDEN, error_body, respond
 from ..protocol.engine_packets import Encoded
 from ..protocol.reasons import Reason
-from ..refusal import FORBIDDEN, Refused, error_body, respond
-from ..relay import RELAYED, claimed_key, new_question, send_response
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
-    from ..connection import Connection
+    from ..connections.connection import Connection
     from ..server import SocketIOServer
 
 BODY_SECONDS = 20.0  # that a client has to send a body
@@ -84,11 +85,11 @@ class PollingEndpoint(AsyncConsumer):
                 raise PostError(405, f"expected GET or POST, got {method}")
 
     async def _open(self, request: EngineRequest) -> None:
-        async with self.server.handshake(self.scope) as place:
+        async with self.server.handshake(self.scope) as slot:
             python = self._is_python()
             limit = PACKETS_FOR_PYTHON if python else sys.maxsize
             transport = PollingTransport(self.server.runtime, limit, stays_away=python)
-            connection = self.server.new_connection(request, self.scope, transport, place)
+            connection = self.server.new_connection(request, self.scope, transport, slot)
             transport.attach(connection)
             connection.open()
         await self._respond_packets(connection, transport.take())
@@ -96,7 +97,7 @@ class PollingEndpoint(AsyncConsumer):
     async def _relay(self, sid: str) -> None:
         """Have the process that has the connection answer."""
         runtime = self.server.runtime
-        stray = self.server.count_stray(self.scope)
+        counted = self.server.count_unknown_sid(self.scope)
         owner = runtime.relay.owner_of(sid)
         if RELAYED not in self.scope and (owner is None or claimed_key(self.scope) is None):
             await self.server.admit_late(self.scope)
@@ -114,7 +115,7 @@ class PollingEndpoint(AsyncConsumer):
             await self.server.admit_late(self.scope)
             raise HandshakeError(Fault.SHUTTING_DOWN if runtime.closing else Fault.UNKNOWN_SID)
         if response[0] != HTTPStatus.FORBIDDEN:
-            self.server.forgive_stray(stray)
+            self.server.refund(counted)
         await send_response(self.base_send, response)
 
     async def _poll(self, transport: PollingTransport) -> None:

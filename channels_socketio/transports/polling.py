@@ -4,18 +4,18 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from ..handshake import Fault
+from ..connections.runtime import Runtime
+from ..fanout.prepared import PreparedMessage
+from ..handshake.request import Fault
 from ..protocol.engine_packets import Encoded, EngineType
-from ..protocol.parcel import Parcel
 from ..protocol.reasons import Reason
-from ..runtime import Runtime
 
 if TYPE_CHECKING:
-    from ..connection import Connection
+    from ..connections.connection import Connection
 
-FAREWELL_SECONDS = 30.0  # that a client has to fetch the close packet
+CLOSE_FETCH_SECONDS = 30.0  # that a client has to fetch the close packet
 # Reasons after which nobody comes to fetch one, and those that a client hears of by the status of its request.
-NO_FAREWELL = {
+NO_CLOSE_PACKET = {
     Reason.TRANSPORT_CLOSE,
     Reason.TRANSPORT_ERROR,
     Reason.PING_TIMEOUT,
@@ -52,7 +52,7 @@ class PollingTransport:
         self._poll: asyncio.Future[bool] | None = None
         self._probed = False
         self._closed = False
-        self._farewell = str(EngineType.NOOP)
+        self._last_packet = str(EngineType.NOOP)
         self._resumed = asyncio.Event()
 
     @property
@@ -70,9 +70,9 @@ class PollingTransport:
         self.connection, self._sid = connection, connection.engine.sid
         self._runtime.polling[self._sid] = self
 
-    def send_parcel(self, parcel: Parcel) -> None:
+    def send_prepared(self, prepared: PreparedMessage) -> None:
         """Keep packets for the poll that is held, or for the next one."""
-        self._packets.extend(parcel.packets)
+        self._packets.extend(prepared.packets)
         self._release()
 
     def close(self, reason: Reason) -> None:
@@ -88,14 +88,14 @@ class PollingTransport:
         elif reason is Reason.SESSION_ROTATED and self._stays_away:
             self.fault, self._faulty = Fault.UNKNOWN_SID, True
         elif reason is not Reason.TRANSPORT_CLOSE:
-            self._farewell = str(EngineType.CLOSE)
+            self._last_packet = str(EngineType.CLOSE)
         self._closed = True
         self.resume()
         self._release()
-        if reason in NO_FAREWELL or (self.polling and not self._packets) or self._going_away():
+        if reason in NO_CLOSE_PACKET or (self.polling and not self._packets) or self._going_away():
             self._forget()
         else:
-            self._runtime.loop.call_later(FAREWELL_SECONDS, self._forget)
+            self._runtime.loop.call_later(CLOSE_FETCH_SECONDS, self._forget)
 
     def resume(self) -> None:
         """Read on."""
@@ -130,7 +130,7 @@ class PollingTransport:
             return packets
         if self._closed:
             self._forget()
-        return [self._farewell]
+        return [self._last_packet]
 
     def probe(self) -> None:
         """A candidate has probed: end the poll that is held, and each one that still comes, soon.

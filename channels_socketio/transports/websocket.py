@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
 
-from ..admission import gone
-from ..connection import Connection
-from ..handshake import EngineRequest, Fault, HandshakeError, parse_request
+from ..connections.connection import Connection
+from ..exceptions import Refused
+from ..fanout.prepared import PreparedMessage, pack, send_event, websocket_frame
+from ..handshake.admission import gone
+from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
+from ..handshake.responses import FORBIDDEN, refuse_websocket
 from ..protocol.framing import Framing
-from ..protocol.parcel import Parcel, pack, send_event, websocket_frame
 from ..protocol.reasons import Reason
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
-from ..refusal import FORBIDDEN, Refused, refuse_websocket
 from ..servers import FRAMES_EXTENSION, TURN_FRAMES, FrameStream
 from ..servers.cutting import cut
-from ..servers.daphne_frames import find_write
+from ..servers.daphne import find_write
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -111,13 +112,13 @@ class WebSocketTransport(AsyncConsumer):
             if opened:
                 await self._serve()
 
-    def send_parcel(self, parcel: Parcel) -> None:
+    def send_prepared(self, prepared: PreparedMessage) -> None:
         """Send each packet as a frame: all at once where the server takes ready frames."""
         if self._put is None:
-            for event in parcel.events if self._plain else map(send_event, self._encode(parcel)):
+            for event in prepared.events if self._plain else map(send_event, self._encode(prepared)):
                 self._send(event)
         elif not self._closed:
-            frames = parcel.frames if self._plain else b"".join(map(websocket_frame, self._encode(parcel)))
+            frames = prepared.frames if self._plain else b"".join(map(websocket_frame, self._encode(prepared)))
             try:
                 self._put(frames)
             except CLIENT_GONE:
@@ -148,8 +149,8 @@ class WebSocketTransport(AsyncConsumer):
             self.connection.runtime.loop.call_soon(self._drain)
 
     async def _open(self, request: EngineRequest) -> bool:
-        async with self.server.handshake(self.scope) as place:
-            connection = self.server.new_connection(request, self.scope, self, place)
+        async with self.server.handshake(self.scope) as slot:
+            connection = self.server.new_connection(request, self.scope, self, slot)
             self._attach(connection)
             await self._accept()
             connection.open()
@@ -160,7 +161,7 @@ class WebSocketTransport(AsyncConsumer):
         polling = self.server.runtime.polling.get(sid)
         connection = self.server.runtime.connections.get(sid) if polling is None else polling.connection
         if connection is None:
-            self.server.count_stray(self.scope)
+            self.server.count_unknown_sid(self.scope)
             await self.server.admit_late(self.scope)
         else:
             await self.server.check_owner(connection, self.scope)
@@ -190,7 +191,7 @@ class WebSocketTransport(AsyncConsumer):
         candidate = UpgradeProtocol()
         while (message := await self.receive())["type"] != "websocket.disconnect":
             candidate.receive_data(message.get("text") or "")
-            self.send_parcel(pack(candidate.data_to_send()))
+            self.send_prepared(pack(candidate.data_to_send()))
             match candidate.state:
                 case UpgradeState.PROBED:
                     polling.probe()
@@ -274,8 +275,8 @@ class WebSocketTransport(AsyncConsumer):
         text = event.get("text")
         self.connection.receive_frame(event["bytes"] if text is None else text)
 
-    def _encode(self, parcel: Parcel) -> list[str | bytes]:
-        return [self._framing.encode_frame(packet) for packet in parcel.packets]
+    def _encode(self, prepared: PreparedMessage) -> list[str | bytes]:
+        return [self._framing.encode_frame(packet) for packet in prepared.packets]
 
     def _send(self, event: dict[str, Any]) -> None:
         if self._closed:

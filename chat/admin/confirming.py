@@ -25,7 +25,7 @@ from chat.services import LONGEST_TEXT, clean_text
 MOST = 100  # objects at once: each is listed before and recorded after
 
 Outcome = tuple[Sequence[Any], str]  # the objects to record it for, and what was done to them
-Deed = Callable[[Sequence[Any], dict[str, Any]], Outcome]
+AdminAction = Callable[[Sequence[Any], dict[str, Any]], Outcome]
 
 
 class ReasonForm(forms.Form):
@@ -94,7 +94,7 @@ def confirm(
     chosen: QuerySet[Any],
     flag: int,
     form_class: type[forms.Form],
-    deed: Deed,
+    action: AdminAction,
 ) -> TemplateResponse | None:
     """Ask with a form, or, once that was sent and is valid, do `deed` and record it, both or neither.
 
@@ -108,7 +108,7 @@ def confirm(
     if not form.is_valid():
         return ask(model_admin, request, objects, form)
     with transaction.atomic():
-        done, what = deed(objects, form.cleaned_data)
+        done, what = action(objects, form.cleaned_data)
         if reason := form.cleaned_data.get("reason"):
             what += gettext(" Reason: %s") % reason
         if done:

@@ -17,7 +17,7 @@ from chat import moderation
 from chat.admin.confirming import ReasonForm, confirm
 from chat.admin.connections import connections_of
 from chat.admin.lists import link_to, shown, users_called, whole_number
-from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, standing_of
+from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, status_of
 from chat.models import LoginSession, LoginSessionQuerySet, Visitor
 
 SECRET = re.compile("token|secret|password|hash|key", re.IGNORECASE)
@@ -29,7 +29,7 @@ class LiveFilter(admin.SimpleListFilter):
     title = gettext_lazy("life")
     parameter_name = "life"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def session_loader(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
         return [("live", gettext_lazy("live")), ("expired", gettext_lazy("expired"))]
 
@@ -48,7 +48,7 @@ class LiveFilter(admin.SimpleListFilter):
 class LoginSessionAdmin(ModeratesVisitors):
     """The login sessions, those first that were renewed last."""
 
-    list_display = ("id", "name", "user", "live", "standing", "first_seen", "last_seen", "expire_date")
+    list_display = ("id", "name", "user", "live", "status", "first_seen", "last_seen", "expire_date")
     list_select_related = ("visitor", "user")
     list_filter = (LiveFilter,)
     date_hierarchy = "expire_date"
@@ -59,7 +59,7 @@ class LoginSessionAdmin(ModeratesVisitors):
     fieldsets = (
         (None, {"fields": ("of_visitor", "of_user", "first_seen", "last_seen", "expire_date", "live")}),
         (gettext_lazy("Here now"), {"fields": ("connections",)}),
-        (gettext_lazy("Moderation"), {"fields": ("standing",)}),
+        (gettext_lazy("Moderation"), {"fields": ("status",)}),
         (gettext_lazy("Said lately"), {"fields": ("rooms", "said")}),
         (gettext_lazy("Data"), {"fields": ("fingerprint", "data")}),
     )
@@ -109,9 +109,9 @@ class LoginSessionAdmin(ModeratesVisitors):
         return session.live
 
     @admin.display()
-    def standing(self, session: LoginSession) -> str:
+    def status(self, session: LoginSession) -> str:
         """Return whether the visitor is banned or muted, and until when."""
-        return standing_of(session.visitor)
+        return status_of(session.visitor)
 
     @admin.display()
     def rooms(self, session: LoginSession) -> str:

@@ -43,62 +43,62 @@ class ModeratesVisitors(ReadOnlyAdmin):
     def ban(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Let visitors in no more, and end their sockets."""
 
-        def deed(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
+        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
             done = moderation.ban(pks, data["until"], data["with_address"], data["reason"])
             form = gettext("Banned with the address: %s.") if data["with_address"] else gettext("Banned: %s.")
             return done, form % end_of(data["until"])
 
-        return self._moderate(request, queryset, BanForm, deed)
+        return self._moderate(request, queryset, BanForm, action)
 
     @admin.action(permissions=["ban"], description=gettext_lazy("Lift the ban"))
     def unban(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Let visitors in again."""
 
-        def deed(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
+        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
             done = moderation.unban(pks, data["with_address"])
             return done, gettext("Ban lifted with the address.") if data["with_address"] else gettext("Ban lifted.")
 
-        return self._moderate(request, queryset, UnbanForm, deed)
+        return self._moderate(request, queryset, UnbanForm, action)
 
     @admin.action(permissions=["mute"], description=gettext_lazy("Mute"))
     def mute(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Let visitors say nothing."""
 
-        def deed(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
+        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
             return moderation.mute(pks, data["until"]), gettext("Muted: %s.") % end_of(data["until"])
 
-        return self._moderate(request, queryset, UntilForm, deed)
+        return self._moderate(request, queryset, UntilForm, action)
 
     @admin.action(permissions=["mute"], description=gettext_lazy("Let speak again"))
     def unmute(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Let visitors speak again."""
 
-        def deed(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
+        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
             return moderation.unmute(pks), gettext("May speak again.")
 
-        return self._moderate(request, queryset, ReasonForm, deed)
+        return self._moderate(request, queryset, ReasonForm, action)
 
     def _moderate(
-        self, request: HttpRequest, chosen: QuerySet[Any], form_class: Any, deed: Callable[..., Any]
+        self, request: HttpRequest, chosen: QuerySet[Any], form_class: Any, action: Callable[..., Any]
     ) -> HttpResponse | None:
         """Ask; the page names the objects that were chosen, the record the visitors behind them."""
 
         def to_visitors(objects: Sequence[Any], data: Data) -> Any:
             pks = [each.pk for each in objects]
-            return deed(
+            return action(
                 list(self.visitors_of(self.model.objects.filter(pk__in=pks)).values_list("pk", flat=True)), data
             )
 
         return confirm(self, request, chosen, CHANGE, form_class, to_visitors)
 
 
-class StandingFilter(admin.SimpleListFilter):
+class StatusFilter(admin.SimpleListFilter):
     """Whether a visitor is banned or muted."""
 
-    title = gettext_lazy("standing")
-    parameter_name = "standing"
+    title = gettext_lazy("status")
+    parameter_name = "status"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def session_loader(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
         return [("banned", gettext_lazy("banned")), ("muted", gettext_lazy("muted"))]
 
@@ -113,16 +113,16 @@ class StandingFilter(admin.SimpleListFilter):
 class VisitorAdmin(ModeratesVisitors):
     """Everybody who was here; whoever has no name any more has no login session either."""
 
-    list_display = ("id", "name", "user", "live", "standing", "address", "first_seen", "last_seen")
+    list_display = ("id", "name", "user", "live", "status", "address", "first_seen", "last_seen")
     list_select_related = ("login_session__user",)
-    list_filter = (StandingFilter,)
+    list_filter = (StatusFilter,)
     date_hierarchy = "first_seen"
     search_fields = ("name",)
     search_help_text = gettext_lazy("A guest's number, the beginning of a username, or an address")
     actions = ("ban", "unban", "mute", "unmute")
     fieldsets = (
         (None, {"fields": ("name", "user", "session", "address", "first_seen", "last_seen", "live")}),
-        (gettext_lazy("Moderation"), {"fields": ("standing",)}),
+        (gettext_lazy("Moderation"), {"fields": ("status",)}),
         (gettext_lazy("Said lately"), {"fields": ("rooms", "said")}),
     )
 
@@ -132,8 +132,8 @@ class VisitorAdmin(ModeratesVisitors):
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the order of the index that answers."""
-        standing = request.GET.get("standing")
-        return (f"-{standing}_until" if standing in ("banned", "muted") else "-first_seen", "-id")
+        status = request.GET.get("status")
+        return (f"-{status}_until" if status in ("banned", "muted") else "-first_seen", "-id")
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Find by the number that is held, by address, or by the user."""
@@ -165,9 +165,9 @@ class VisitorAdmin(ModeratesVisitors):
         return session is not None and session.live
 
     @admin.display()
-    def standing(self, visitor: Visitor) -> str:
+    def status(self, visitor: Visitor) -> str:
         """Return whether the visitor is banned or muted, and until when."""
-        return standing_of(visitor)
+        return status_of(visitor)
 
     @admin.display()
     def rooms(self, visitor: Visitor) -> str:
@@ -188,7 +188,7 @@ def session_of(visitor: Visitor) -> LoginSession | None:
         return None
 
 
-def standing_of(visitor: Visitor | None) -> str:
+def status_of(visitor: Visitor | None) -> str:
     """Return whether a visitor is banned or muted now, and until when; "-" for neither."""
     parts = []
     if visitor is not None and visitor.banned_until is not None and visitor.banned:

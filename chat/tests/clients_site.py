@@ -14,8 +14,9 @@ django.setup()
 
 from django.conf import settings  # noqa: E402  (after the setup, as all below)
 
-from channels_socketio.conf import Options  # noqa: E402
-from channels_socketio.consumer import Refused, SocketIOConsumer, on  # noqa: E402
+from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
+from channels_socketio.exceptions import Refused  # noqa: E402
+from channels_socketio.options import Options  # noqa: E402
 from channels_socketio.protocol.reasons import Reason  # noqa: E402
 from channels_socketio.server import Routes  # noqa: E402
 from chat.consumers import ChatConsumer  # noqa: E402

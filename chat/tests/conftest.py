@@ -7,8 +7,8 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
-from channels_socketio.tests.processes import Postgres, Site, servers
-from channels_socketio.tests.wire import Dial
+from channels_socketio.tests.support.processes import Postgres, Site, servers
+from channels_socketio.tests.support.ws_client import Dial
 from chat.database import DatabaseThread
 from chat.limits import current_limits
 from chat.tests.guests import Guests
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def quiet_company(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def quiet_presence(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Say nothing of who is there in tests of anything else, unless they are marked `company`."""
     if request.node.get_closest_marker("company") is None:
-        monkeypatch.setattr("chat.company.SOON", 3600.0)
+        monkeypatch.setattr("chat.presence.SOON", 3600.0)
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from uuid import UUID
 
 import pytest
 
-from channels_socketio.tests.processes import require_node
-from channels_socketio.tests.proxy import Proxy
+from channels_socketio.tests.support.faulty_proxy import Proxy
+from channels_socketio.tests.support.processes import require_node
 from chat.tests.cluster import Cluster
 from chat.tests.verdict import judge
 

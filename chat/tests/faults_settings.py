@@ -19,7 +19,7 @@ SOCKETIO = PROJECT_SOCKETIO | {
 if REDIS_URLS:
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_socketio.tests.lossy.LossyLayer",
+            "BACKEND": "channels_socketio.tests.support.lossy_layer.LossyLayer",
             "CONFIG": {"seed": os.environ["LOSSES"], "hosts": REDIS_URLS},
         }
     }

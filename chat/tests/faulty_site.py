@@ -20,7 +20,7 @@ django.setup()
 from django.db import DatabaseError  # noqa: E402  (after the setup, as all below)
 
 from chat import services, writer  # noqa: E402  (after the setup, as all below)
-from chat.services import Committed, Draft, News  # noqa: E402
+from chat.services import Announcement, Committed, Draft  # noqa: E402
 from chat.writer import Writer  # noqa: E402
 from chatproject.asgi import application  # noqa: E402
 
@@ -40,11 +40,11 @@ def commit(drafts: Sequence[Draft]) -> Committed:
     return committed
 
 
-async def announce(news: News) -> None:
+async def announce(announcements: Announcement) -> None:
     """Announce, or wait for ever."""
-    if news.item.data["text"] == FAULT == "after ack":
+    if announcements.item.data["text"] == FAULT == "after ack":
         await asyncio.Event().wait()
-    await writer.announce(news)
+    await writer.announce(announcements)
 
 
 Writer.commit = staticmethod(commit)

@@ -12,7 +12,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402  (after the setup, as all below)
 
-from channels_socketio.conf import Options  # noqa: E402
+from channels_socketio.options import Options  # noqa: E402
 from chatproject.asgi import application, socketio  # noqa: E402
 
 __all__ = ["application"]

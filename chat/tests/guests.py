@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from channels_socketio.tests.processes import Site
-from channels_socketio.tests.wire import Dial, WireClient
+from channels_socketio.tests.support.processes import Site
+from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 
@@ -13,7 +13,7 @@ PATH = "/socket.io/?EIO=4&transport=websocket"
 class Guest:
     """A client of a real server that listens all the time."""
 
-    def __init__(self, client: WireClient) -> None:
+    def __init__(self, client: WSClient) -> None:
         self.client = client
         self.events: list[tuple[float, str, dict[str, Any]]] = []
         self.task = asyncio.create_task(self._listen())

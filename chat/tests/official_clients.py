@@ -17,7 +17,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from channels_socketio.tests.processes import NODE_MODULES, Process, Site, require, require_node
+from channels_socketio.tests.support.processes import NODE_MODULES, Process, Site, require, require_node
 
 PROGRAMS = NODE_MODULES.parent
 PACKAGES = {
@@ -70,7 +70,7 @@ class Program:
         self.process.stop()
 
 
-class Tab:
+class BrowserTab:
     """A client in a page of a browser."""
 
     def __init__(self, context: Any, page: Any) -> None:
@@ -131,7 +131,7 @@ class Clients:
         package = package_of(version)
         context = self._browser().new_context(bypass_csp=True)
         page = context.new_page()
-        tab = Tab(context, page)
+        tab = BrowserTab(context, page)
         if cookie is None:
             page.goto(f"{site.url}/")  # which gives the cookie
         elif cookie:

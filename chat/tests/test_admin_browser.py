@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.processes import Site
+from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import Browser, Come, Page, expect
 
 PASSWORD = "only for this test"

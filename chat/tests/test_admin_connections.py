@@ -12,10 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from chat.live_connections import write
 from chat.models import LoginSession, ServerProcess
-from chat.roster import write
 from chat.tests.people import holder, row_of
-from chat.tests.test_roster import a_row
+from chat.tests.test_live_connections import a_row
 
 pytestmark = pytest.mark.django_db
 

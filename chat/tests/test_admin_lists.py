@@ -16,9 +16,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from channels_socketio.tests.processes import ROOT, Postgres
+from channels_socketio.tests.support.processes import ROOT, Postgres
 from chat.admin import lists, messages
-from chat.tests.plans import explain, fill
+from chat.tests.query_plans import explain, fill
 
 ROWS = int(os.environ.get("LIST_ROWS", "50000"))
 MOST_QUERIES = 9
@@ -36,8 +36,8 @@ PAGES = [
     "loginsession/?expire_date__year=2025&expire_date__month=3&expire_date__day=4",
     "loginsession/?p=9",
     "visitor/",
-    "visitor/?standing=banned",
-    "visitor/?standing=muted",
+    "visitor/?status=banned",
+    "visitor/?status=muted",
     "visitor/?q=4711",
     "visitor/?q=192.0.2.17",
     "visitor/?q=adm",

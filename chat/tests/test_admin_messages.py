@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from chat import services
 from chat.models import Message, Room
-from chat.services import Draft, News, commit
+from chat.services import Announcement, Draft, commit
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def test_rooms_and_messages_are_shown_and_nothing_can_be_added_or_changed(admin_
 def test_deleting_messages_takes_them_back_and_tells_clients(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[News] = []
+    told: list[Announcement] = []
     monkeypatch.setattr(services, "announce", told.append)
     commit([Draft("tea", "42", text) for text in ("one", "two", "three", "four")])
     first, *rest = Message.objects.order_by("seq").values_list("pk", flat=True)
@@ -41,4 +41,4 @@ def test_deleting_messages_takes_them_back_and_tells_clients(
     assert admin_client.post(MESSAGES, ticked).status_code == 302
     kept = Message.objects.order_by("seq").values_list("text", "deletion")
     assert list(kept) == [("one", 1), ("two", 2), ("three", 3), ("four", None)]
-    assert [news.item.data for news in told] == [{"room": "tea", "seq": seq} for seq in (1, 2, 3)]
+    assert [announcements.item.data for announcements in told] == [{"room": "tea", "seq": seq} for seq in (1, 2, 3)]

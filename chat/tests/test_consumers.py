@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import Connect, settle
+from channels_socketio.tests.support.people import Connect, settle
 from chat.database import in_thread
 from chat.rooms import namespace_of
 from chat.services import Draft, delete_message, post

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.processes import ROOT, Postgres, Site
-from chat.tests.storm import OWN, SHARED
+from channels_socketio.tests.support.processes import ROOT, Postgres, Site
+from chat.tests.concurrent_writers import OWN, SHARED
 
 CONTRACT = [
     "test_services.py",
@@ -52,7 +52,7 @@ def test_processes_that_write_at_the_same_time(database_url: str, tmp_path: Path
     site = Site(tmp_path, env={"DATABASE_URL": database_url})  # for its management commands; it does not serve
     site.manage("migrate", "--verbosity", "0")
     site.manage("shell", "-v", "0", "-c", "from chat.models import Visitor; Visitor.objects.create()")
-    command = [sys.executable, "-m", "chat.tests.storm"]
+    command = [sys.executable, "-m", "chat.tests.concurrent_writers"]
     env = os.environ | site.env
     storms = [
         subprocess.Popen([*command, str(seed)], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

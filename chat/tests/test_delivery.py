@@ -11,8 +11,8 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.processes import Postgres, Site, wait_until
-from channels_socketio.tests.wire import Dial, WireClient
+from channels_socketio.tests.support.processes import Postgres, Site, wait_until
+from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 ID = "0b9d8a7c-1111-4222-8333-444455556666"
@@ -23,7 +23,7 @@ def killed(site: Site) -> bool:
     return site.process.popen is not None and site.process.popen.poll() == -signal.SIGKILL
 
 
-async def enter(site: Site, dial: Dial, cookie: str) -> WireClient:
+async def enter(site: Site, dial: Dial, cookie: str) -> WSClient:
     """Return a client in the lobby that has read its welcome."""
     client = await dial(site.ws_url + PATH, additional_headers={"Cookie": f"sessionid={cookie}"})
     while (await client.receive_event())[0] != "welcome":
@@ -31,7 +31,7 @@ async def enter(site: Site, dial: Dial, cookie: str) -> WireClient:
     return client
 
 
-async def send(client: WireClient, text: str, client_id: str = ID) -> dict[str, Any]:
+async def send(client: WSClient, text: str, client_id: str = ID) -> dict[str, Any]:
     """Send a message and return the ack; raises ConnectionClosed when the server ends before."""
     await client.connection.send(f'427["send chat",{json.dumps({"msg": text, "id": client_id})}]')
     while not (packet := str(await client.receive(15))).startswith("437"):

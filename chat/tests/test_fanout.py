@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.processes import Site, require, servers
-from channels_socketio.tests.wire import Dial, WireClient
+from channels_socketio.tests.support.processes import Site, require, servers
+from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 CLIENTS = 1000
 MESSAGES = 20
@@ -37,7 +37,7 @@ def crowded(request: pytest.FixtureRequest, tmp_path: Path, many_files: None) ->
     running.kill()
 
 
-async def texts(client: WireClient) -> list[str]:
+async def texts(client: WSClient) -> list[str]:
     """Return the texts of the messages that a client gets, up to the last."""
     heard: list[str] = []
     while not heard or heard[-1] != f"message {MESSAGES - 1}":
@@ -51,7 +51,7 @@ async def test_a_thousand_clients_get_every_message_in_order(crowded: Site, dial
     cookies = [crowded.new_cookie() for _ in range(10)]
     doors = asyncio.Semaphore(AT_ONCE)
 
-    async def enter(number: int) -> WireClient:
+    async def enter(number: int) -> WSClient:
         headers: dict[str, Any] = {"Cookie": f"sessionid={cookies[number % len(cookies)]}"}
         async with doors:
             return await dial(crowded.ws_url + PATH, additional_headers=headers, open_timeout=30)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.processes import Redis, Site
-from channels_socketio.tests.raw import Raw
+from channels_socketio.tests.support.processes import Redis, Site
+from channels_socketio.tests.support.raw_client import RawClient
 
 FLOODERS = 10  # connections of one login session, in two rooms each
 TIMES = 30  # that each of them sends to both rooms: not enough to be closed for too many events
@@ -35,8 +35,8 @@ def heads(namespace: str) -> str:
 class Flooder:
     """One connection in two rooms, which sends as fast as the server takes it."""
 
-    def __init__(self, raw: Raw, by_websocket: bool) -> None:
-        self.raw, self.by_websocket = raw, by_websocket
+    def __init__(self, raw_client: RawClient, by_websocket: bool) -> None:
+        self.raw_client, self.by_websocket = raw_client, by_websocket
         self.acks: list[str] = []
         self.entered = 0
         self._id = 0
@@ -51,7 +51,7 @@ class Flooder:
         await (self.flood_websocket() if self.by_websocket else self.flood_polling())
 
     async def flood_websocket(self) -> None:
-        socket = await self.raw.websocket()
+        socket = await self.raw_client.websocket()
         for packet in ("40", "40/rooms/tea,"):
             await socket.send(packet)
         while self.entered < 2:
@@ -66,16 +66,16 @@ class Flooder:
         await socket.close()
 
     async def flood_polling(self) -> None:
-        sid = await self.raw.open()
-        await self.raw.post(sid, "40\x1e40/rooms/tea,")
+        sid = await self.raw_client.open()
+        await self.raw_client.post(sid, "40\x1e40/rooms/tea,")
         while self.entered < 2:
-            for packet in (await self.raw.poll(sid)).text.split("\x1e"):
+            for packet in (await self.raw_client.poll(sid)).text.split("\x1e"):
                 self.note(packet)
         for _ in range(TIMES):
-            await self.raw.post(sid, "\x1e".join(self.packets()))
+            await self.raw_client.post(sid, "\x1e".join(self.packets()))
             answered = 0
             while answered < 2:
-                for packet in (await self.raw.poll(sid)).text.split("\x1e"):
+                for packet in (await self.raw_client.poll(sid)).text.split("\x1e"):
                     answered += self.note(packet)
 
     def note(self, packet: str) -> bool:
@@ -92,15 +92,15 @@ async def test_a_flood_over_many_sockets_of_two_processes_gets_the_rate_of_one(c
         cluster[0].manage("say", "first", "--room", room)  # or each flooder's first word would count as a new room
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        visitors = [Raw(cluster[number % 2].port, headers=[cookie]) for number in range(FLOODERS)]
-        raws = [await stack.enter_async_context(raw) for raw in visitors]
-        flooders = [Flooder(raw, number % 4 < 2) for number, raw in enumerate(raws)]
+        visitors = [RawClient(cluster[number % 2].port, headers=[cookie]) for number in range(FLOODERS)]
+        raws = [await stack.enter_async_context(raw_client) for raw_client in visitors]
+        flooders = [Flooder(raw_client, number % 4 < 2) for number, raw_client in enumerate(raws)]
         started = loop.time()
         async with asyncio.TaskGroup() as tasks:
             for flooder in flooders:
                 tasks.create_task(flooder.run())
             quiet = tasks.create_task(
-                say_ten_things(await stack.enter_async_context(Raw(cluster[0].port, headers=[other])))
+                say_ten_things(await stack.enter_async_context(RawClient(cluster[0].port, headers=[other])))
             )
         seconds = loop.time() - started
     acks = [ack for flooder in flooders for ack in flooder.acks]
@@ -110,9 +110,9 @@ async def test_a_flood_over_many_sockets_of_two_processes_gets_the_rate_of_one(c
     assert ['"ok":true' in ack for ack in quiet.result()] == [True] * 10
 
 
-async def say_ten_things(raw: Raw) -> list[str]:
+async def say_ten_things(raw_client: RawClient) -> list[str]:
     """Be somebody else meanwhile; return the acks."""
-    socket = await raw.websocket()
+    socket = await raw_client.websocket()
     await socket.send("40")
     while not str(await socket.recv()).startswith("40"):
         pass
@@ -127,12 +127,15 @@ async def say_ten_things(raw: Raw) -> list[str]:
 
 async def test_processes_count_connections_together_and_leaving_is_heard_of(cluster: list[Site]) -> None:
     cookie = f"Cookie: sessionid={cluster[0].new_cookie()}"
-    async with Raw(cluster[0].port, headers=[cookie]) as here, Raw(cluster[1].port, headers=[cookie]) as there:
-        sockets = [await raw.websocket() for _ in range(4) for raw in (here, there)]
+    async with (
+        RawClient(cluster[0].port, headers=[cookie]) as here,
+        RawClient(cluster[1].port, headers=[cookie]) as there,
+    ):
+        sockets = [await raw_client.websocket() for _ in range(4) for raw_client in (here, there)]
         await here.open()
         await there.open()
-        for raw in (here, there):
-            answer = await raw.ask("GET")
+        for raw_client in (here, there):
+            answer = await raw_client.ask("GET")
             assert (answer.status, answer.text) == (403, '{"code":4,"message":"Too many connections."}')
         await sockets[0].close()
         async with asyncio.timeout(10):

@@ -10,7 +10,7 @@ from channels.layers import InMemoryChannelLayer, get_channel_layer
 from django.db import connections
 from pytest_django import Settings
 
-from channels_socketio.tests.processes import Redis, free_port
+from channels_socketio.tests.support.processes import Redis, free_port
 from chat import health
 
 pytestmark = pytest.mark.django_db(transaction=True)

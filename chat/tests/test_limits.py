@@ -9,11 +9,11 @@ from django.test import Client
 from prometheus_client import generate_latest
 from pytest_django import Settings
 
-from channels_socketio.limits import Rate, notices
+from channels_socketio.connections.runtime import current_runtime
+from channels_socketio.exceptions import Refused
+from channels_socketio.limits.rates import Rate, notices
 from channels_socketio.protocol.reasons import Reason
-from channels_socketio.refusal import Refused
-from channels_socketio.runtime import current_runtime
-from channels_socketio.tests.party import Connect, eventually
+from channels_socketio.tests.support.people import Connect, eventually
 from channels_socketio.tests.test_checks import NO_REDIS
 from chat import consumers, limits
 from chat.database import in_thread

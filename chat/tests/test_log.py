@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from pytest_django import DjangoAssertNumQueries
 
-from channels_socketio.log import Item, Log, Page, Position
+from channels_socketio.history.log import Item, Log, Page, Position
 from chat import log
 from chat.database import in_thread
 from chat.log import START, MessageLog
@@ -20,7 +20,10 @@ pytestmark = pytest.mark.django_db
 
 def say(count: int, room: str = "tea") -> list[Item]:
     """Store messages and return their items."""
-    return [news.item for news in commit([Draft(room, "42", f"text {uuid4()}") for _ in range(count)]).news]
+    return [
+        announcements.item
+        for announcements in commit([Draft(room, "42", f"text {uuid4()}") for _ in range(count)]).announcements
+    ]
 
 
 def seqs(items: Sequence[Item]) -> list[int]:

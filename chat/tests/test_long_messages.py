@@ -7,12 +7,12 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from channels_socketio.log import NEWEST, REPLAY_BYTES
-from channels_socketio.tests.clients import WAYS, Client
-from channels_socketio.tests.processes import Site
-from channels_socketio.tests.proxy import Proxy
-from channels_socketio.tests.raw import Raw, read_packet
-from channels_socketio.tests.stages import OfficialClient
+from channels_socketio.history.log import NEWEST, REPLAY_BYTES
+from channels_socketio.tests.support.clients import WAYS, Client
+from channels_socketio.tests.support.faulty_proxy import Proxy
+from channels_socketio.tests.support.log_site import OfficialClient
+from channels_socketio.tests.support.processes import Site
+from channels_socketio.tests.support.raw_client import RawClient, read_packet
 from chat.rooms import namespace_of
 
 LETTERS = {"three bytes": "文", "escaped": '"', "four bytes": "😀"}
@@ -24,9 +24,9 @@ def room(request: pytest.FixtureRequest) -> str:
     return f"test-{zlib.crc32(request.node.nodeid.encode())}"
 
 
-def store(site: Site, room: str, count: int, letter: str = "文") -> None:
+def store(site: Site, room: str, count: int, message: str = "文") -> None:
     """Store messages of 2000 letters."""
-    draft = f"Draft({room!r}, '77', {letter!r} * 2000)"
+    draft = f"Draft({room!r}, '77', {message!r} * 2000)"
     site.run(f"from chat.services import Draft, commit\ncommit([{draft} for _ in range({count})])")
 
 
@@ -77,12 +77,12 @@ async def read_room(client: Client, head: int) -> tuple[Any, list[dict[str, Any]
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("count", [22, 60])
 async def test_a_newcomer_gets_the_newest_that_fit_and_fetches_the_rest(
-    site: Site, room: str, way: str, count: int, letter: str
+    site: Site, room: str, way: str, count: int, message: str
 ) -> None:
-    store(site, room, count, letter)
+    store(site, room, count, message)
     key = site.new_cookie()
-    async with Raw(site.port, headers=[f"Cookie: sessionid={key}"]) as raw:
-        client = await Client(await WAYS[way](raw), namespace_of(room)).open()
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={key}"]) as raw_client:
+        client = await Client(await WAYS[way](raw_client), namespace_of(room)).open()
         await client.join()
         assert (await client.event())[1]["head"] == count
         gap, messages = await read_room(client, count)
@@ -101,8 +101,8 @@ async def test_what_is_deleted_is_neither_sent_nor_fetched(site: Site, room: str
     store(site, room, 60)
     delete(site, room, 60, 58, 20, 5)
     key = site.new_cookie()
-    async with Raw(site.port, headers=[f"Cookie: sessionid={key}"]) as raw:
-        client = await Client(await WAYS["websocket"](raw), namespace_of(room)).open()
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={key}"]) as raw_client:
+        client = await Client(await WAYS["websocket"](raw_client), namespace_of(room)).open()
         await client.join()
         await client.event()
         gap, messages = await read_room(client, 59)
@@ -116,8 +116,8 @@ async def test_what_is_deleted_is_neither_sent_nor_fetched(site: Site, room: str
 async def test_an_old_client_whose_json_is_all_ascii_gets_the_same(site: Site, room: str) -> None:
     store(site, room, 60)
     prefix = f"{namespace_of(room)},"
-    async with Raw(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw:
-        socket = await raw.websocket(EIO="3")
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw_client:
+        socket = await raw_client.websocket(EIO="3")
         await socket.send(f"40{prefix}")
         events: list[Any] = []
         while not events or events[-1][0] != "new chat" or events[-1][1]["seq"] < 60:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from channels_socketio.log import REPLAY_BYTES
+from channels_socketio.history.log import REPLAY_BYTES
 from chat.models import LoginSession, Room
 from chat.services import Draft, commit, delete_message
 from chat.tests.people import holder, visit
@@ -24,7 +24,7 @@ def guest(client: Client) -> Client:
 def say(count: int, room: str = "tea") -> list[dict[str, Any]]:
     """Store messages and return their events."""
     drafts = [Draft(room, "42", f"<b>text</b> {number} ☕") for number in range(1, count + 1)]
-    return [news.item.data for news in commit(drafts).news]
+    return [announcements.item.data for announcements in commit(drafts).announcements]
 
 
 def ask(client: Client, room: str = "tea", **query: str | int) -> dict[str, Any]:
@@ -53,9 +53,9 @@ def test_paging_to_the_beginning(guest: Client) -> None:
 
 
 @pytest.mark.parametrize("letter", ["文", '"', "☕", "x"])
-def test_pages_of_long_messages_are_bounded_in_bytes_and_have_each_once(guest: Client, letter: str) -> None:
-    drafts = [Draft("tea", "42", letter * 2000) for _ in range(60)]
-    events = [news.item.data for news in commit(drafts).news]
+def test_pages_of_long_messages_are_bounded_in_bytes_and_have_each_once(guest: Client, message: str) -> None:
+    drafts = [Draft("tea", "42", message * 2000) for _ in range(60)]
+    events = [announcements.item.data for announcements in commit(drafts).announcements]
     delete_message("tea", 30)
     found: list[Any] = []
     before: int | None = 61
@@ -70,7 +70,7 @@ def test_pages_of_long_messages_are_bounded_in_bytes_and_have_each_once(guest: C
 
 
 def test_a_page_has_at_least_one_message(guest: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channels_socketio.log.REPLAY_BYTES", 10)
+    monkeypatch.setattr("channels_socketio.history.log.REPLAY_BYTES", 10)
     events = say(2)
     assert ask(guest) == {"room": "tea", "messages": events[1:], "before": 2}
     assert ask(guest, before=2) == {"room": "tea", "messages": events[:1], "before": None}

@@ -10,11 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from channels_socketio.refusal import Refused
+from channels_socketio.exceptions import Refused
 from chat import moderation, services
 from chat.bans import ban_list
 from chat.models import FOREVER, AddressBan, LoginSession, Message, Visitor
-from chat.services import Draft, News, Receipt, commit
+from chat.services import Announcement, Draft, Receipt, commit
 from chat.sessions import SessionStore
 from chat.tests.people import holder
 
@@ -198,7 +198,7 @@ def test_the_address_of_the_last_page_is_kept() -> None:
 
 
 def test_messages_are_deleted_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[News] = []
+    told: list[Announcement] = []
     monkeypatch.setattr(services, "announce", told.append)
     commit([Draft(room, "42", "x") for room in ("tea", "milk", "tea")])
     messages = list(Message.objects.select_related("room"))
@@ -216,7 +216,7 @@ def test_login_sessions_are_ended() -> None:
 
 
 def test_an_announcement_is_a_message_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[News] = []
+    told: list[Announcement] = []
     monkeypatch.setattr(services, "announce", told.append)
     announcement = uuid4()
     first = moderation.announce("tea", "We restart.", announcement)
@@ -225,4 +225,7 @@ def test_an_announcement_is_a_message_that_is_said_once(monkeypatch: pytest.Monk
     second = moderation.announce("tea", "We are back.")
     assert second is not None
     assert (first.seq, second.seq) == (1, 2)
-    assert [news.item.data["msg"] for news in told] == ["announcement: We restart.", "announcement: We are back."]
+    assert [announcements.item.data["msg"] for announcements in told] == [
+        "announcement: We restart.",
+        "announcement: We are back.",
+    ]

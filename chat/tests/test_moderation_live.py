@@ -11,9 +11,9 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_socketio.tests.processes import Redis, Site, wait_until
-from channels_socketio.tests.raw import Raw
-from channels_socketio.tests.wire import Dial, WireClient
+from channels_socketio.tests.support.processes import Redis, Site, wait_until
+from channels_socketio.tests.support.raw_client import RawClient
+from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 BANNED = {"code": 4, "message": "Banned."}
@@ -35,7 +35,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
 class Guest:
     """A visitor with a socket in the lobby."""
 
-    def __init__(self, site: Site, key: str, client: WireClient) -> None:
+    def __init__(self, site: Site, key: str, client: WSClient) -> None:
         self.site, self.key, self.client = site, key, client
 
     async def say(self, text: str) -> Any:
@@ -59,13 +59,13 @@ async def come_in(site: Site, dial: Dial) -> Guest:
     return Guest(site, key, client)
 
 
-async def moderate(site: Site, guest: Guest, deed: str) -> None:
+async def moderate(site: Site, guest: Guest, action: str) -> None:
     """Do something as a moderator, in a process of its own; `pk` is the visitor's."""
     code = f"""
 from chat import moderation
 from chat.models import LoginSession
 pk = LoginSession.objects.get(session_key={guest.key!r}).visitor_id
-{deed}
+{action}
 """
     await asyncio.to_thread(site.manage, "shell", "-v", "0", "-c", code)
 
@@ -99,8 +99,8 @@ async def refused(guest: Guest, site: Site, dial: Dial) -> None:
         await dial(site.ws_url + PATH, additional_headers={"Cookie": f"sessionid={guest.key}"})
     response = refusal.value.response
     assert (response.status_code, json.loads(response.body)) == (403, BANNED)
-    async with Raw(site.port, headers=[f"Cookie: sessionid={guest.key}"]) as raw:
-        answer = await raw.ask("GET")
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={guest.key}"]) as raw_client:
+        answer = await raw_client.ask("GET")
         assert (answer.status, json.loads(answer.text)) == (403, BANNED)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.processes import Site, servers
+from channels_socketio.tests.support.processes import Site, servers
 from chat.tests.official_clients import FORGED, NO_COOKIE, Clients, Host, Line, Run, wait_for
 
 MODES = ["default", "polling", "websocket"]

@@ -13,8 +13,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.utils import apply_mask
 
-from channels_socketio.tests.processes import Site, servers
-from channels_socketio.tests.raw import Raw, read_packet
+from channels_socketio.tests.support.processes import Site, servers
+from channels_socketio.tests.support.raw_client import RawClient, read_packet
 
 FLOOD_SECONDS = 5.0  # that a client floods unless it is stopped
 PATIENCE_SECONDS = 0.5  # that others may have to wait, on a busy machine
@@ -129,14 +129,14 @@ class Flooder:
 class Bystander:
     """Somebody who does no wrong: `waits` has how long `/healthz` took each time, `echoes` an event with its ack."""
 
-    def __init__(self, raw: Raw) -> None:
-        self.raw = raw
+    def __init__(self, raw_client: RawClient) -> None:
+        self.raw_client = raw_client
         self.waits: list[float] = []
         self.echoes: list[float] = []
 
     async def join(self) -> ClientConnection:
         """Enter the lobby."""
-        client = await self.raw.websocket()
+        client = await self.raw_client.websocket()
         await client.send("40")
         while '"welcome"' not in str(await read_packet(client)):
             pass
@@ -144,7 +144,7 @@ class Bystander:
 
     async def watch(self, client: ClientConnection, flood: "asyncio.Future[Any]") -> None:
         """Go on until the flood is over, at least five times."""
-        health = Raw(self.raw.port, "/healthz")
+        health = RawClient(self.raw_client.port, "/healthz")
         while not flood.done() or len(self.waits) < 5:
             started = time.monotonic()
             assert (await health.ask("GET")).status == 200
@@ -164,16 +164,16 @@ def many(version: str, packet: str, count: int) -> str:
 
 async def closed_floods(site: Site) -> int:
     """Return how many connections have been closed for too many packets."""
-    async with Raw(site.port, "/metrics") as raw:
-        lines = (await raw.ask("GET")).text.splitlines()
+    async with RawClient(site.port, "/metrics") as raw_client:
+        lines = (await raw_client.ask("GET")).text.splitlines()
     name = 'limit_refusals_total{limit="messages of a connection"} '
     return int(float(next((line.removeprefix(name) for line in lines if line.startswith(name)), "0")))
 
 
 async def assert_nobody_waits(site: Site, flood: Callable[[], float]) -> None:
     """Run `flood`, which returns how long it took, in a thread: it must be stopped, and others answered meanwhile."""
-    async with Raw(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw:
-        bystander = Bystander(raw)
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw_client:
+        bystander = Bystander(raw_client)
         client = await bystander.join()
         running = asyncio.ensure_future(asyncio.to_thread(flood))
         await bystander.watch(client, running)
@@ -220,22 +220,22 @@ async def test_bodies_full_of_packets_are_refused_and_nobody_waits(
 ) -> None:
     _, site = served
     before = await closed_floods(site)
-    async with Raw(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw:
-        sid = await raw.open(EIO=version)
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw_client:
+        sid = await raw_client.open(EIO=version)
         started = time.monotonic()
-        assert (await raw.post(sid, body, EIO=version)).pair == (429, "too many events")
+        assert (await raw_client.post(sid, body, EIO=version)).pair == (429, "too many events")
         assert time.monotonic() - started < PATIENCE_SECONDS
-        assert (await raw.post(sid, body, EIO=version)).status == 400  # the connection is gone
+        assert (await raw_client.post(sid, body, EIO=version)).status == 400  # the connection is gone
     assert await closed_floods(site) == before + 1
 
 
 @pytest.mark.parametrize(("version", "packet"), [("4", "6"), ("3", "1:2")])
 async def test_bodies_of_one_packet_each_count(site: Site, version: str, packet: str) -> None:
     before = await closed_floods(site)
-    async with Raw(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw:
-        sid = await raw.open(EIO=version)
-        assert (await raw.post(sid, many(version, packet, 450), EIO=version)).status == 200
-        statuses = [(await raw.post(sid, packet, EIO=version)).status for _ in range(100)]
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={site.new_cookie()}"]) as raw_client:
+        sid = await raw_client.open(EIO=version)
+        assert (await raw_client.post(sid, many(version, packet, 450), EIO=version)).status == 200
+        statuses = [(await raw_client.post(sid, packet, EIO=version)).status for _ in range(100)]
     assert 429 in statuses
     assert await closed_floods(site) == before + 1
 
@@ -243,10 +243,10 @@ async def test_bodies_of_one_packet_each_count(site: Site, version: str, packet:
 async def test_a_candidate_that_floods_is_closed_with_its_connection(site: Site) -> None:
     before = await closed_floods(site)
     flooder = Flooder(site)
-    async with Raw(site.port, headers=[f"Cookie: sessionid={flooder.cookie}"]) as raw:
-        sid = await raw.open()
+    async with RawClient(site.port, headers=[f"Cookie: sessionid={flooder.cookie}"]) as raw_client:
+        sid = await raw_client.open()
         flooder.open(f"&EIO=4&sid={sid}")
         await assert_nobody_waits(site, lambda: flooder.flood(frame(TEXT, b"2probe"), frame(PING)))
         assert CLOSED + TOO_MANY in flooder.received
-        assert (await raw.poll(sid)).status == 400
+        assert (await raw_client.poll(sid)).status == 400
     assert await closed_floods(site) == before + 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.processes import Site
+from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import PLAIN_HOST, Come, expect, expect_state
 
 # The script of 2015 as it was, on a page that has nothing else.
@@ -273,7 +273,7 @@ def test_the_page_makes_sense_without_eyes_and_mouse(site: Site, come: Come) -> 
     anna.page.keyboard.type("first")
     anna.page.keyboard.press("Shift+Enter")
     anna.page.keyboard.type("second")
-    anna.page.keyboard.press("Tab")
+    anna.page.keyboard.press("BrowserTab")
     expect(anna.page.get_by_role("button", name="Send")).to_be_focused()
     anna.page.keyboard.press("Enter")
     expect(bert.messages.last.locator(".text")).to_have_js_property("textContent", "first\nsecond")

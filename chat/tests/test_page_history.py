@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.processes import Site, wait_until
+from channels_socketio.tests.support.processes import Site, wait_until
 from chat.tests.browser import Come, Route, Visitor, WebSocketRoute, expect, expect_state
-from chat.tests.cable import Cable
+from chat.tests.faulty_proxy import FaultyProxy
 
 PAGES = re.compile("/messages[?]")
 BEGINNING = "This is where the room begins."
@@ -133,13 +133,13 @@ def test_very_long_messages(site: Site, come: Come, room: str) -> None:
 def test_very_long_messages_that_were_missed(site: Site, come: Come, room: str, missed: int) -> None:
     """They are fetched, as many as belong on the page, and the rest comes when somebody reads up."""
     store_long(site, room, 1, 3)
-    with Cable(site.port) as cable:
-        anna = come(site, url=cable.url)
+    with FaultyProxy(site.port) as proxy:
+        anna = come(site, url=proxy.url)
         expect_long(anna, 1, 3)
-        cable.cut()
+        proxy.cut()
         anna.is_offline()
         store_long(site, room, 4, 3 + missed)
-        cable.mend()
+        proxy.mend()
         anna.is_connected()
         if missed == 60:
             expect_long(anna, 1, 63)
@@ -183,14 +183,14 @@ def test_a_room_that_has_just_begun(site: Site, come: Come, room: str) -> None:
 def test_what_was_missed_is_there_after_a_reconnection(brief: Site, come: Come, room: str, missed: int) -> None:
     """Recovered, told of as a gap, or neither: all in order, once; of very many only the newest, the others above."""
     store(brief, room, 1, 70)
-    with Cable(brief.port) as cable:
-        anna = come(brief, url=cable.url)
+    with FaultyProxy(brief.port) as proxy:
+        anna = come(brief, url=proxy.url)
         expect_numbers(anna, *range(21, 71))
-        cable.cut()
+        proxy.cut()
         anna.is_offline()
         store(brief, room, 71, 70 + missed)
         delete(brief, room, 30, 72)
-        cable.mend()
+        proxy.mend()
         anna.is_connected()
         is_last(anna, 70 + missed)
         if missed > 500:
@@ -207,16 +207,16 @@ def test_what_was_missed_is_there_after_a_reconnection(brief: Site, come: Come, 
 def test_what_recovery_brings_is_not_fetched(site: Site, come: Come, room: str) -> None:
     """A short loss of the network costs no request for messages, and who was reading up goes on reading there."""
     store(site, room, 1, 40)
-    with Cable(site.port) as cable:
-        anna = come(site, url=cable.url)
+    with FaultyProxy(site.port) as proxy:
+        anna = come(site, url=proxy.url)
         expect_numbers(anna, *range(1, 41))
         fetched: list[str] = []
         anna.page.on("request", lambda request: fetched.append(request.url))
         seq, top = anna.page.evaluate(GO_UP)
-        cable.cut()
+        proxy.cut()
         anna.is_offline()
         store(site, room, 41, 43)
-        cable.mend()
+        proxy.mend()
         anna.is_connected()
         expect_numbers(anna, *range(1, 44))
         assert abs(anna.page.evaluate(TOP_OF, seq) - top) < 2

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.processes import Site, wait_until
+from channels_socketio.tests.support.processes import Site, wait_until
 from chat.tests.browser import Come, Visitor, WebSocketRoute, expect, expect_state
-from chat.tests.cable import Cable
+from chat.tests.faulty_proxy import FaultyProxy
 
 MARKUP = "<img src=x onerror=\"alert('img')\">"
 
@@ -23,16 +23,16 @@ def free_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def free_cable(free_site: Site) -> Iterator[Cable]:
+def free_proxy(free_site: Site) -> Iterator[FaultyProxy]:
     """A network to that which can be cut."""
-    with Cable(free_site.port) as network:
+    with FaultyProxy(free_site.port) as network:
         yield network
 
 
 @pytest.fixture
-def cable(site: Site) -> Iterator[Cable]:
+def proxy(site: Site) -> Iterator[FaultyProxy]:
     """A network to the site that can be cut."""
-    with Cable(site.port) as network:
+    with FaultyProxy(site.port) as network:
         yield network
 
 
@@ -48,10 +48,10 @@ def refused_message(visitor: Visitor) -> str:
     return "y" * 2001
 
 
-def test_what_is_written_offline_survives_the_page(site: Site, come: Come, cable: Cable) -> None:
+def test_what_is_written_offline_survives_the_page(site: Site, come: Come, proxy: FaultyProxy) -> None:
     """Closed and opened again, the page sends all of it, in order and once; markup stays text."""
-    bert, anna = come(site), come(site, url=cable.url)
-    cable.cut()
+    bert, anna = come(site), come(site, url=proxy.url)
+    proxy.cut()
     anna.is_offline()
     expect(anna.page.get_by_text("What you write is kept")).to_be_visible()
     texts = ["one", MARKUP, "three", "four", "five"]
@@ -59,8 +59,8 @@ def test_what_is_written_offline_survives_the_page(site: Site, come: Come, cable
         expect_state(anna.say(text), "Sending…")
     again = anna.page.context.new_page()
     anna.page.close()
-    cable.mend()
-    back = Visitor(again, cable.url).visit(re.sub(r"^.*?//[^/]*", "", bert.page.url))
+    proxy.mend()
+    back = Visitor(again, proxy.url).visit(re.sub(r"^.*?//[^/]*", "", bert.page.url))
     for text in texts:
         expect_state(back.message(text), "Sent")
     expect(back.page.get_by_text("What you write is kept")).to_be_hidden()
@@ -112,14 +112,14 @@ def test_a_database_that_is_away_for_a_moment(tmp_path: Path, come: Come) -> Non
         faulty.kill()
 
 
-def test_messages_that_are_too_many_at_once_are_sent_a_little_later(site: Site, come: Come, cable: Cable) -> None:
-    anna = come(site, url=cable.url)
-    cable.cut()
+def test_messages_that_are_too_many_at_once_are_sent_a_little_later(site: Site, come: Come, proxy: FaultyProxy) -> None:
+    anna = come(site, url=proxy.url)
+    proxy.cut()
     anna.is_offline()
     texts = [str(number) for number in range(30)]
     for text in texts:
         anna.say(text)
-    cable.mend()
+    proxy.mend()
     for text in texts:
         expect_state(anna.message(text), "Sent")
     expect_texts(anna, *texts)
@@ -149,10 +149,12 @@ def test_no_answer_in_time(own_site: Site, come: Come) -> None:
 
 
 @pytest.mark.parametrize(("text", "count"), [("a", 100), ("🎈" * 2000, 32)], ids=["messages", "bytes"])
-def test_a_full_outbox_takes_no_more(free_site: Site, come: Come, free_cable: Cable, text: str, count: int) -> None:
+def test_a_full_outbox_takes_no_more(
+    free_site: Site, come: Come, free_proxy: FaultyProxy, text: str, count: int
+) -> None:
     """The page says so and keeps what is typed; when the server is back there is room again."""
-    anna = come(free_site, url=free_cable.url)
-    free_cable.cut()
+    anna = come(free_site, url=free_proxy.url)
+    free_proxy.cut()
     anna.is_offline()
     notice = anna.page.get_by_role("alert").filter(has_text="Too many messages wait")
     for number in range(count):
@@ -163,7 +165,7 @@ def test_a_full_outbox_takes_no_more(free_site: Site, come: Come, free_cable: Ca
     expect(notice).to_be_visible()
     expect(anna.input).to_have_value(f"no room {text}"[:2000])
     expect(anna.messages).to_have_count(count)
-    free_cable.mend()
+    free_proxy.mend()
     expect_state(anna.messages.last, "Sent")
     anna.input.press("Enter")
     expect(notice).to_be_hidden()
@@ -171,18 +173,18 @@ def test_a_full_outbox_takes_no_more(free_site: Site, come: Come, free_cable: Ca
     expect(anna.messages).to_have_count(count + 1)
 
 
-def test_another_visitor_of_the_browser_sends_nothing_of_it(site: Site, come: Come, cable: Cable) -> None:
+def test_another_visitor_of_the_browser_sends_nothing_of_it(site: Site, come: Come, proxy: FaultyProxy) -> None:
     """Neither a page that is opened as somebody else nor one that becomes somebody else; the first one still can."""
-    bert, anna = come(site), come(site, url=cable.url)
+    bert, anna = come(site), come(site, url=proxy.url)
     context, name, path = anna.page.context, anna.name, re.sub(r"^.*?//[^/]*", "", bert.page.url)
     own_cookies = context.cookies()
-    cable.cut()
+    proxy.cut()
     anna.is_offline()
     anna.say("by the first")
     context.clear_cookies()
     other = Visitor(context.new_page(), site.url).visit(path)
     expect(other.messages).to_have_count(0)
-    cable.mend()
+    proxy.mend()
     anna.is_connected()
     expect(anna.page.locator("#name")).to_have_text(other.name)
     expect(anna.messages).to_have_count(0)
@@ -196,11 +198,11 @@ def test_another_visitor_of_the_browser_sends_nothing_of_it(site: Site, come: Co
     expect_texts(bert, "by the second", "by the first")
 
 
-def test_two_tabs_show_and_send_all_of_it_once(site: Site, come: Come, cable: Cable) -> None:
+def test_two_tabs_show_and_send_all_of_it_once(site: Site, come: Come, proxy: FaultyProxy) -> None:
     """Each tab shows what waits in the other; when the network is back nothing is there twice."""
-    bert, anna = come(site), come(site, url=cable.url)
+    bert, anna = come(site), come(site, url=proxy.url)
     tab = anna.second_tab()
-    cable.cut()
+    proxy.cut()
     anna.is_offline()
     tab.is_offline()
     anna.say("from the first")
@@ -215,7 +217,7 @@ def test_two_tabs_show_and_send_all_of_it_once(site: Site, come: Come, cable: Ca
     )
     expect(anna.message(text)).to_have_count(0)
     anna.is_offline()
-    cable.mend()
+    proxy.mend()
     for visitor in (anna, tab):
         visitor.is_connected()
         for text in ("from the first", "from the second"):

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from channels_socketio.tests.processes import Site
+from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import Come, expect, expect_state
 
 

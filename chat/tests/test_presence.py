@@ -1,240 +1,231 @@
-"""Who is in which room: people, not tabs, on one process and on several, with a clock of the tests' own."""
+"""What clients hear of each other: who is in the room and who is typing, on one process and on two.
 
-import random
+`PEOPLE=2000 pytest -s chat/tests/test_presence.py -k crowd` has two thousand come and go within ten seconds.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from chat.presence import GRACE, MOST_NAMES, Presence
+from channels_socketio.connections.runtime import current_runtime
+from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.people import Connect, close_of, eventually
+from channels_socketio.tests.support.processes import Redis, Site
+from chat import presence
+from chat.database import in_thread
+from chat.rooms import namespace_of
+from chat.sessions import SessionStore
+from chat.tests.guests import Guest, Guests
+from chat.tests.people import holder, log_in, visit
+from chatproject.asgi import application
 
-HEARTBEAT, LEASE = 5.0, 20.0
-
-
-class Network:
-    """Processes that tell each other what they have to say; every `lost`th word is lost."""
-
-    def __init__(self, *names: str, lost: float = 0.0) -> None:
-        self.processes = {name: Presence(name, HEARTBEAT, LEASE) for name in names}
-        self.now = 0.0
-        self.lost = lost
-        self.words = 0
-        self._chance = random.Random(1)
-
-    def tick(self, seconds: float = 1.0) -> None:
-        """Let time pass, a tick a second, as `Company` has it."""
-        end = self.now + seconds
-        while self.now < end:
-            self.now += 1.0
-            for process in list(self.processes.values()):
-                process.take_changed(self.now)
-                self.speak(process)
-
-    def speak(self, process: Presence) -> None:
-        word = process.word(self.now)
-        if word is None:
-            return
-        self.words += 1
-        for other in self.processes.values():
-            if other is not process and self._chance.random() >= self.lost and other.hear(word, self.now):
-                process.asked = True
-
-    def counts(self, room: str) -> set[int]:
-        """Return how many people each process knows in a room."""
-        return {process.attendance(room)["count"] for process in self.processes.values()}
+PEOPLE = int(os.environ.get("PEOPLE", "60"))
+SPAN = 10.0 if PEOPLE > 500 else 3.0  # seconds in which they come
 
 
 @pytest.fixture
-def alone() -> Presence:
-    """One process."""
-    return Presence("a", HEARTBEAT, LEASE)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say what there is to say several times a second."""
+    monkeypatch.setattr(presence, "SOON", 0.01)
+    monkeypatch.setattr(presence, "INTERVAL", 0.05)
 
 
-def test_somebody_is_there_from_the_first_socket_to_a_while_after_the_last(alone: Presence) -> None:
-    alone.enter("tea", "v1", "42")
-    assert alone.take_changed(0) == {"tea"}
-    assert alone.attendance("tea") == {"room": "tea", "count": 1, "names": ["42"]}
-    alone.leave("tea", "v1", 10)
-    assert alone.take_changed(10 + GRACE - 0.1) == set()
-    assert alone.attendance("tea")["count"] == 1
-    assert alone.take_changed(10 + GRACE) == {"tea"}
-    assert alone.attendance("tea") == {"room": "tea", "count": 0, "names": []}
-    assert not alone.waits or alone.word(20) is not None
-    assert not alone.rooms
+async def enter(connect: Connect, session: SessionStore, room: str = "lobby") -> SocketIOCommunicator:
+    """Return a client in a room that has read its welcome."""
+    client = await connect(application, namespace_of(room), cookies={"sessionid": str(session.session_key)})
+    assert (await client.receive_event())[0] == "welcome"
+    return client
 
 
-def test_two_tabs_of_one_person_count_once(alone: Presence) -> None:
-    alone.enter("tea", "v1", "42")
-    alone.take_changed(0)
-    alone.enter("tea", "v1", "42")
-    alone.leave("tea", "v1", 1)
-    assert alone.take_changed(60) == set()
-    assert alone.attendance("tea")["names"] == ["42"]
+async def next_of(client: SocketIOCommunicator, event: str) -> Any:
+    """Return the data of the next event of one kind."""
+    while True:
+        name, data, *rest = await client.receive_event()
+        if name == event:
+            assert not rest, "expected no offset"
+            return data
 
 
-def test_a_reload_changes_nothing(alone: Presence) -> None:
-    alone.enter("tea", "v1", "42")
-    alone.take_changed(0)
-    alone.word(0)
-    for number in range(5):
-        alone.leave("tea", "v1", number)
-        alone.enter("tea", "v1", "42")
-    assert alone.take_changed(3600) == set()
-    assert alone.attendance("tea")["count"] == 1
+@pytest.mark.presence
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("quick")
+class TestOneProcess:
+    """Who is in a room of one process."""
+
+    async def test_whoever_comes_hears_who_is_there_and_so_do_the_others(self, connect: Connect) -> None:
+        first = await enter(connect, await in_thread(holder)(1), "tea")
+        assert await next_of(first, "presence") == {"room": "tea", "count": 1, "names": ["1"]}
+        second = await enter(connect, await in_thread(holder)(2), "tea")
+        for client in (first, second):
+            assert await next_of(client, "presence") == {"room": "tea", "count": 2, "names": ["1", "2"]}
+
+    async def test_a_second_tab_hears_who_is_there_and_nobody_else_hears_of_it(self, connect: Connect) -> None:
+        session = await in_thread(holder)(1)
+        first = await enter(connect, session)
+        await next_of(first, "presence")
+        second = await enter(connect, session)
+        assert await next_of(second, "presence") == {"room": "lobby", "count": 1, "names": ["1"]}
+        await first.emit("send chat", {"msg": "hello"})
+        assert (await first.receive_event())[0] == "new chat"
+
+    async def test_whoever_leaves_is_gone_after_a_while(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat.presence_state.GRACE", 0.2)
+        first = await enter(connect, await in_thread(holder)(1))
+        second = await enter(connect, await in_thread(holder)(2))
+        while (await next_of(first, "presence"))["count"] < 2:
+            pass
+        await second.disconnect()
+        assert await next_of(first, "presence") == {"room": "lobby", "count": 1, "names": ["1"]}
+
+    async def test_typing_is_told_until_the_message_comes(self, connect: Connect) -> None:
+        writer = await enter(connect, await in_thread(holder)(1))
+        reader = await enter(connect, await in_thread(holder)(2))
+        await writer.emit("typing", {})
+        assert await next_of(reader, "typing") == {"room": "lobby", "names": ["1"]}
+        await writer.emit("send chat", {"msg": "hello"})
+        assert await next_of(reader, "typing") == {"room": "lobby", "names": []}
+
+    async def test_typing_ends_when_the_writer_leaves(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chat.typing.LASTING", 3600.0)
+        writer = await enter(connect, await in_thread(holder)(1))
+        reader = await enter(connect, await in_thread(holder)(2))
+        await writer.emit("typing")
+        assert (await next_of(reader, "typing"))["names"] == ["1"]
+        await writer.disconnect()
+        assert (await next_of(reader, "typing"))["names"] == []
+
+    async def test_whoever_logs_in_comes_back_as_the_user_and_counts_once(
+        self, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat.presence_state.GRACE", 3600.0)
+        monkeypatch.setattr("chat.typing.LASTING", 3600.0)
+        session = await in_thread(holder)(1)
+        tabs = [await enter(connect, session) for _ in range(2)]
+        other = await enter(connect, await in_thread(holder)(2))
+        while (await next_of(other, "presence"))["count"] < 2:
+            pass
+        await tabs[0].emit("typing", {})
+        assert (await next_of(other, "typing"))["names"] == ["1"]
+        user = await in_thread(log_in)(session, "ada")
+        for tab in tabs:
+            assert (await close_of(tab))["reason"] == "session rotated"
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 1, "names": ["2"]}
+        assert (await next_of(other, "typing"))["names"] == []
+        tabs = [await enter(connect, session) for _ in range(2)]
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "ada"]}
+        user.username = "grace"
+        await in_thread(user.save)()
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 2, "names": ["2", "grace"]}
+        for tab in tabs:
+            heard = [await tab.receive_event() for _ in range(tab.output_queue.qsize())]
+            assert [data["name"] for event, data, *_ in heard if event == "welcome"] == ["grace"]
+        monkeypatch.setattr("chat.presence_state.GRACE", 0.1)
+        for tab in tabs:
+            await tab.disconnect()
+        assert await next_of(other, "presence") == {"room": "lobby", "count": 1, "names": ["2"]}
+
+    async def test_nothing_is_kept_of_those_who_left(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chat.presence_state.GRACE", 0.1)
+        client = await enter(connect, await in_thread(visit)())
+        kept = presence.presence_of(current_runtime())
+        assert kept.state.rooms
+        await client.disconnect()
+        await eventually(lambda: not kept.state.rooms and kept._timer is None, "everything was forgotten")
 
 
-def test_rooms_know_nothing_of_each_other(alone: Presence) -> None:
-    alone.enter("tea", "v1", "1")
-    alone.enter("lobby", "v2", "2")
-    assert alone.take_changed(0) == {"tea", "lobby"}
-    assert alone.attendance("lobby")["names"] == ["2"]
-    assert alone.attendance("tea")["names"] == ["1"]
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+    """Two processes with one database and Redis, and short leases."""
+    folder = tmp_path_factory.mktemp("pair")
+    env = {"LIMITS": "off", "DJANGO_SETTINGS_MODULE": "chat.tests.live_settings"}
+    with ExitStack() as stack:
+        redis = Redis(folder).start()
+        stack.callback(redis.stop)
+        sites = [Site(folder, "serve", env | {"REDIS_URL": redis.url}) for _ in range(2)]
+        for site in sites:
+            stack.callback(site.start().kill)
+        yield sites
 
 
-def test_at_most_so_many_are_named_those_first_who_came_first(alone: Presence) -> None:
-    for number in range(150):
-        alone.enter("tea", f"v{number}", str(number))
-    attendance = alone.attendance("tea")
-    assert attendance["count"] == 150
-    assert attendance["names"] == [str(number) for number in range(MOST_NAMES)]
+async def cookies_of(site: Site, count: int) -> list[str]:
+    """Return the cookies of so many new visitors."""
+    return [await asyncio.to_thread(site.new_cookie) for _ in range(count)]
 
 
-def test_a_new_name_is_news(alone: Presence) -> None:
-    alone.enter("tea", "v1", "42")
-    alone.take_changed(0)
-    alone.enter("tea", "v1", "ada")
-    assert alone.take_changed(1) == {"tea"}
-    assert alone.attendance("tea")["names"] == ["ada"]
+async def test_people_at_two_processes_are_one_company(pair: list[Site], guests: Guests) -> None:
+    cookies = await cookies_of(pair[0], 3)
+    for site, cookie in [(0, 0), (1, 0), (0, 1), (1, 2)]:
+        await guests.invite(pair[site], cookies[cookie])
+
+    def everywhere(count: int) -> bool:
+        return all(guest.presence.get("count") == count for guest in guests.all)
+
+    await eventually(lambda: everywhere(3), "three people were there", 15)
+    assert len({json.dumps(sorted(guest.presence["names"])) for guest in guests.all}) == 1
+    gone = guests.all.pop()
+    gone.task.cancel()
+    gone.client.abort()
+    await eventually(lambda: everywhere(2), "two people were there", 15)
+    await guests.all[1].client.emit("typing", {})
+    await eventually(lambda: any(guests.all[2].names("typing")), "typing was told at the other process", 5)
 
 
-def test_two_thousand_come_and_go_within_ten_seconds(alone: Presence) -> None:
-    chance = random.Random(2)
-    there: set[str] = set()
-    changes = 0
-    for tick in range(100):
-        for _ in range(20):
-            key = f"v{chance.randrange(2000)}"
-            if key in there:
-                there.remove(key)
-                alone.leave("tea", key, tick / 10)
-            else:
-                there.add(key)
-                alone.enter("tea", key, key)
-        if tick % 10 == 0:
-            changes += len(alone.take_changed(tick / 10))
-    assert changes == 10
-    assert alone.take_changed(10 + GRACE) == {"tea"}
-    assert alone.attendance("tea")["count"] == len(there)
+async def test_whoever_was_at_a_process_that_is_killed_is_gone_soon(pair: list[Site], guests: Guests) -> None:
+    cookies = await cookies_of(pair[0], 6)
+    stays = await guests.invite(pair[0], cookies[0])
+    for cookie in cookies[1:]:
+        await guests.invite(pair[1], cookie)
+    await eventually(lambda: stays.presence.get("count") == 6, "all were there", 15)
+    pair[1].stop(signal.SIGKILL)
+    try:
+        await eventually(lambda: stays.presence["count"] == 1, "the dead were gone", 10)
+        assert len(stays.presence["names"]) == 1
+    finally:
+        await asyncio.to_thread(pair[1].start)
 
 
-def test_somebody_on_two_processes_counts_once() -> None:
-    network = Network("a", "b")
-    network.processes["a"].enter("tea", "v1", "42")
-    network.processes["b"].enter("tea", "v1", "42")
-    network.processes["b"].enter("tea", "v2", "7")
-    network.tick(2)
-    assert network.counts("tea") == {2}
-    network.processes["a"].leave("tea", "v1", network.now)
-    network.tick(10)
-    assert network.counts("tea") == {2}
-    network.processes["b"].leave("tea", "v1", network.now)
-    network.tick(10)
-    assert network.counts("tea") == {1}
+def make_cookies(site: Site, count: int) -> list[str]:
+    """Return the cookies of many visitors, made at once, under names that no page gives."""
+    code = f"for number in range({count}): print(holder(1_000_000 + number).session_key)"
+    setup = "from django.db import transaction; from chat.tests.people import holder"
+    return site.manage("shell", "-v", "0", "-c", f"{setup}\nwith transaction.atomic():\n    {code}").split()
 
 
-def test_who_comes_back_at_another_process_was_never_away() -> None:
-    network = Network("a", "b")
-    network.processes["a"].enter("tea", "v1", "42")
-    network.tick(2)
-    network.processes["a"].leave("tea", "v1", network.now)
-    network.processes["b"].enter("tea", "v1", "42")
-    for _ in range(10):
-        network.now += 1
-        for process in network.processes.values():
-            assert "tea" not in process.take_changed(network.now)
-            network.speak(process)
-
-
-def test_a_reload_is_no_news_for_other_processes() -> None:
-    network = Network("a", "b")
-    network.processes["a"].enter("tea", "v1", "42")
-    network.tick(2)
-    network.processes["a"].leave("tea", "v1", network.now)
-    network.tick(1)
-    network.processes["a"].enter("tea", "v1", "42")
-    network.tick(2 * GRACE)
-    assert network.counts("tea") == {1}
-
-
-def test_a_process_that_starts_learns_who_is_there() -> None:
-    network = Network("a")
-    for number in range(50):
-        network.processes["a"].enter("tea", f"v{number}", str(number))
-    network.tick(3)
-    network.processes["b"] = Presence("b", HEARTBEAT, LEASE)
-    network.tick(HEARTBEAT + 2)
-    assert network.counts("tea") == {50}
-
-
-def test_a_quiet_process_says_little_and_is_not_forgotten() -> None:
-    network = Network("a", "b")
-    network.processes["a"].enter("tea", "v1", "42")
-    network.tick(2)
-    network.words = 0
-    network.tick(100)
-    assert network.words == 100 / HEARTBEAT
-    assert network.counts("tea") == {1}
-
-
-def test_the_people_of_a_process_that_is_silent_leave_after_its_lease() -> None:
-    network = Network("a", "b")
-    network.processes["a"].enter("tea", "v1", "42")
-    network.processes["b"].enter("tea", "v2", "7")
-    network.tick(2)
-    del network.processes["a"]
-    network.tick(LEASE - HEARTBEAT - 2)
-    assert network.counts("tea") == {2}
-    network.tick(HEARTBEAT + 3)
-    assert network.counts("tea") == {1}
-    assert network.processes["b"].attendance("tea")["names"] == ["7"]
-    assert not network.processes["b"].peers
-
-
-def test_the_people_of_a_process_that_says_goodbye_leave_after_the_grace() -> None:
-    network = Network("a", "b")
-    network.processes["a"].enter("tea", "v1", "42")
-    network.tick(2)
-    del network.processes["a"]
-    network.processes["b"].bid_farewell("a", network.now)
-    network.tick(GRACE - 1)
-    assert network.counts("tea") == {1}
-    network.tick(2)
-    assert network.counts("tea") == {0}
-
-
-STEP = st.tuples(st.sampled_from("abc"), st.sampled_from(["tea", "lobby"]), st.integers(0, 4), st.booleans())
-
-
-@settings(max_examples=60, deadline=None)
-@given(steps=st.lists(STEP, max_size=60), lost=st.sampled_from([0.0, 0.5]))
-def test_whatever_happens_and_is_lost_all_agree_in_the_end(
-    steps: list[tuple[str, str, int, bool]], lost: float
+async def test_a_crowd_comes_and_goes_and_nobody_hears_of_it_more_than_once_a_second(
+    pair: list[Site], guests: Guests
 ) -> None:
-    network = Network("a", "b", "c", lost=lost)
-    sockets: list[tuple[str, str, str]] = []
-    for process, room, person, enters in steps:
-        socket = (process, room, f"v{person}")
-        if enters:
-            sockets.append(socket)
-            network.processes[process].enter(room, f"v{person}", str(person))
-        elif socket in sockets:
-            sockets.remove(socket)
-            network.processes[process].leave(room, f"v{person}", network.now)
-        network.tick(person % 3)
-    network.lost = 0.0
-    network.tick(LEASE + 2 * HEARTBEAT)
-    for room in ("tea", "lobby"):
-        there = {person for _, where, person in sockets if where == room}
-        assert network.counts(room) == {len(there)}
-        for knows in network.processes.values():
-            assert {f"v{name}" for name in knows.attendance(room)["names"]} == there
+    """Every other person leaves again, while others still come."""
+    cookies = await asyncio.to_thread(make_cookies, pair[0], PEOPLE)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    stay: dict[Guest, float] = {}  # since when
+
+    async def come(number: int) -> None:
+        await asyncio.sleep(began + number * SPAN / PEOPLE - clock())
+        guest = await guests.invite(pair[number // 2 % 2], cookies[number])
+        if number % 2:
+            guest.task.cancel()
+            guest.client.abort()
+        else:
+            stay[guest] = clock()
+
+    await asyncio.gather(*map(come, range(PEOPLE)))
+    came = clock() - began
+    await eventually(lambda: {each.presence.get("count") for each in stay} == {PEOPLE // 2}, "all knew who stayed", 30)
+    settled = clock() - began
+    heard = [(len(guest.client.passing), clock() - since) for guest, since in stay.items()]
+    assert all(times <= seconds + 2 for times, seconds in heard), heard
+    counts = [presence["count"] for presence in next(iter(stay)).client.passing]
+    sys.stdout.write(
+        f"\n{PEOPLE} people came within {came:.1f} s, and every other one left. All who stayed knew it after"
+        f" {settled:.1f} s; the first of them heard {len(counts)} times: {counts}\n"
+    )

@@ -7,8 +7,8 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from channels_socketio.tests.processes import Site, servers, wait_until
-from channels_socketio.tests.wire import Dial
+from channels_socketio.tests.support.processes import Site, servers, wait_until
+from channels_socketio.tests.support.ws_client import Dial
 
 PATH = "/socket.io/?EIO=4&transport="
 

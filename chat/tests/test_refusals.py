@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.processes import Site
-from channels_socketio.tests.wire import Dial
+from channels_socketio.tests.support.processes import Site
+from channels_socketio.tests.support.ws_client import Dial
 from chat.database import in_thread
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from channels_socketio.tests.processes import ROOT, Postgres, Redis, Site
-from channels_socketio.tests.wire import Dial
+from channels_socketio.tests.support.processes import ROOT, Postgres, Redis, Site
+from channels_socketio.tests.support.ws_client import Dial
 from chat import services
 from chat.models import Message
-from chat.services import News
+from chat.services import Announcement
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 
 
 @pytest.fixture
-def announced(monkeypatch: pytest.MonkeyPatch) -> list[News]:
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[Announcement]:
     """What the command announces."""
-    heard: list[News] = []
+    heard: list[Announcement] = []
     monkeypatch.setattr(services, "announce", heard.append)
     return heard
 
@@ -36,7 +36,7 @@ def say(*arguments: str) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_stores_and_announces(announced: list[News]) -> None:
+def test_it_stores_and_announces(announced: list[Announcement]) -> None:
     assert say(" tea is ready ") == "Stored as message 1 of lobby.\n"
     assert say("here", "--room", "tea", "--as", "cook") == "Stored as message 1 of tea.\n"
     assert say("again") == "Stored as message 2 of lobby.\n"
@@ -47,7 +47,7 @@ def test_it_stores_and_announces(announced: list[News]) -> None:
         ("lobby", 2, "server", "again"),
     ]
     assert not Message.objects.exclude(visitor=None).exists()
-    assert [(news.namespace, news.item.data["msg"]) for news in announced] == [
+    assert [(announcements.namespace, announcements.item.data["msg"]) for announcements in announced] == [
         ("/", "server: tea is ready"),
         ("/rooms/tea", "cook: here"),
         ("/", "server: again"),
@@ -70,7 +70,7 @@ def test_it_stores_and_announces(announced: list[News]) -> None:
         (["x", "--as", "n" * 151], "--as: expected at most 150 characters, got 151."),
     ],
 )
-def test_what_cannot_be_said_is_one_line(arguments: list[str], line: str, announced: list[News]) -> None:
+def test_what_cannot_be_said_is_one_line(arguments: list[str], line: str, announced: list[Announcement]) -> None:
     with pytest.raises(CommandError) as error:
         say(*arguments)
     assert str(error.value).startswith(line)

@@ -15,9 +15,9 @@ import pytest
 from django.core.files import locks
 from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.processes import ROOT, Process, Redis, empty_database, free_port, wait_until
-from channels_socketio.tests.raw import SECONDS, Raw
-from channels_socketio.tests.wire import Dial, WireClient
+from channels_socketio.tests.support.processes import ROOT, Process, Redis, empty_database, free_port, wait_until
+from channels_socketio.tests.support.raw_client import SECONDS, RawClient
+from channels_socketio.tests.support.ws_client import Dial, WSClient
 from chat.management.commands import serve
 
 PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
@@ -132,7 +132,7 @@ async def new_cookie(address: str) -> str:
     return cookie
 
 
-async def new_client(address: str, dial: Dial) -> WireClient:
+async def new_client(address: str, dial: Dial) -> WSClient:
     """Return a new visitor's client in the lobby, welcomed."""
     url = f"ws://{address}/socket.io/?EIO=4&transport=websocket"
     client = await dial(url, additional_headers={"Cookie": await new_cookie(address)})
@@ -169,19 +169,21 @@ async def test_workers_say_goodbye_to_their_clients(workers: tuple[str, Process]
 async def test_clients_that_poll_are_at_home_in_all_workers(workers: tuple[str, Process]) -> None:
     """The system deals requests out: it has given sessions to both workers, so it gives the rest to either as well."""
     address, _ = workers
-    async with Raw(int(address.rpartition(":")[2]), headers=[f"Cookie: {await new_cookie(address)}"]) as raw:
-        sids = [await raw.open()]
+    async with RawClient(
+        int(address.rpartition(":")[2]), headers=[f"Cookie: {await new_cookie(address)}"]
+    ) as raw_client:
+        sids = [await raw_client.open()]
         async with asyncio.timeout(SECONDS):
             while len({process_of(sid) for sid in sids}) < 2:
-                sids.append(await raw.open())
+                sids.append(await raw_client.open())
         for sid in (sids[0], sids[-1]):
-            assert (await raw.post(sid, "40")).pair == (200, "ok")
-            received = (await raw.poll(sid)).text
+            assert (await raw_client.post(sid, "40")).pair == (200, "ok")
+            received = (await raw_client.poll(sid)).text
             assert received.startswith("40{")  # before that, an event would come too early
             for number in range(20):
-                assert (await raw.post(sid, f'42{number}["send chat",{{}}]')).pair == (200, "ok")
+                assert (await raw_client.post(sid, f'42{number}["send chat",{{}}]')).pair == (200, "ok")
                 while f'43{number}[{{"ok":false' not in received:
-                    answer = await raw.poll(sid)
+                    answer = await raw_client.poll(sid)
                     assert answer.status == 200
                     received += answer.text
 

@@ -9,11 +9,11 @@ import pytest
 from django.db import connection, transaction
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from channels_socketio.log import Position
-from channels_socketio.refusal import Refused
+from channels_socketio.exceptions import Refused
+from channels_socketio.history.log import Position
 from chat import services
 from chat.models import Message, Room, Visitor
-from chat.services import Draft, News, Receipt, clean_text, commit, delete_message, post
+from chat.services import Announcement, Draft, Receipt, clean_text, commit, delete_message, post
 from chat.sessions import SessionStore
 from chat.tests.people import at_once, holder, row_of
 
@@ -29,9 +29,9 @@ def visitor() -> int:
 
 
 @pytest.fixture
-def announced(monkeypatch: pytest.MonkeyPatch) -> list[News]:
+def announced(monkeypatch: pytest.MonkeyPatch) -> list[Announcement]:
     """What synchronous callers announce."""
-    heard: list[News] = []
+    heard: list[Announcement] = []
     monkeypatch.setattr(services, "announce", heard.append)
     return heard
 
@@ -52,21 +52,26 @@ def stored(room: str = "tea") -> list[tuple[int, str]]:
 def test_a_batch_gets_numbers_in_its_order_by_room(visitor: int) -> None:
     where = [("tea", "one"), ("lobby", "two"), ("tea", "three"), ("tea", "four")]
     before = datetime.now(UTC) - timedelta(milliseconds=1)
-    outcomes, news = commit([draft(visitor, uuid4(), text, room) for room, text in where])
+    outcomes, announcements = commit([draft(visitor, uuid4(), text, room) for room, text in where])
     receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
     assert [receipt.seq for receipt in receipts] == [1, 1, 2, 3]
     assert stored() == [(1, "one"), (2, "three"), (3, "four")]
     assert stored("lobby") == [(1, "two")]
-    assert [entry.namespace for entry in news] == ["/rooms/tea", "/", "/rooms/tea", "/rooms/tea"]
-    assert [entry.item.position for entry in news] == [Position(1, 0), Position(1, 0), Position(2, 0), Position(3, 0)]
+    assert [entry.namespace for entry in announcements] == ["/rooms/tea", "/", "/rooms/tea", "/rooms/tea"]
+    assert [entry.item.position for entry in announcements] == [
+        Position(1, 0),
+        Position(1, 0),
+        Position(2, 0),
+        Position(3, 0),
+    ]
     assert before <= datetime.fromisoformat(receipts[0].at) <= datetime.now(UTC)
 
 
 def test_the_item_is_the_event_of_the_contract(visitor: int) -> None:
-    (receipt,), (news,) = commit([draft(visitor)])
+    (receipt,), (announcements,) = commit([draft(visitor)])
     assert isinstance(receipt, Receipt)
-    assert (news.item.event, news.item.deletes) == ("new chat", None)
-    assert news.item.data == {
+    assert (announcements.item.event, announcements.item.deletes) == ("new chat", None)
+    assert announcements.item.data == {
         "msg": "42: hello",
         "name": "42",
         "text": "hello",
@@ -82,12 +87,12 @@ def test_the_item_is_the_event_of_the_contract(visitor: int) -> None:
 def test_a_repeat_stores_nothing_and_gets_the_first_ones_receipt(visitor: int, together: bool, room: str) -> None:
     first, again = draft(visitor), draft(visitor, text="something else", room=room)
     if together:
-        outcomes, news = commit([first, again, first])
-        assert len(news) == 1
+        outcomes, announcements = commit([first, again, first])
+        assert len(announcements) == 1
     else:
         outcomes = commit([first]).outcomes
         late = commit([again, first])
-        assert late.news == []
+        assert late.announcements == []
         outcomes += late.outcomes
     assert outcomes[0] == outcomes[1] == outcomes[2]
     assert stored() == [(1, "hello")]
@@ -102,10 +107,10 @@ def test_the_same_id_of_another_visitor_or_of_nobody_is_no_repeat(visitor: int) 
 
 def test_one_that_cannot_be_stored_is_refused_alone(visitor: int) -> None:
     bad = draft(visitor, uuid4(), "half a pair: \ud800", "bad")
-    outcomes, news = commit([draft(visitor, uuid4(), "one"), bad, draft(visitor, uuid4(), "two")])
+    outcomes, announcements = commit([draft(visitor, uuid4(), "one"), bad, draft(visitor, uuid4(), "two")])
     assert [getattr(outcome, "code", "stored") for outcome in outcomes] == ["stored", "invalid", "stored"]
     assert stored() == [(1, "one"), (2, "two")]
-    assert len(news) == 2
+    assert len(announcements) == 2
     assert not Room.objects.filter(slug="bad").exists()
 
 
@@ -155,27 +160,27 @@ def test_what_is_text() -> None:
 
 
 def test_a_synchronous_caller_announces_after_its_transaction(
-    visitor: int, announced: list[News], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    visitor: int, announced: list[Announcement], django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
         assert post(draft(visitor)).seq == 1
         assert post(draft(visitor)).seq == 1
         assert delete_message("tea", 1)
         assert announced == []
-    assert [(news.item.event, news.item.position) for news in announced] == [
+    assert [(announcements.item.event, announcements.item.position) for announcements in announced] == [
         ("new chat", Position(1, 0)),
         ("chat deleted", Position(1, 1)),
     ]
 
 
-def test_a_synchronous_caller_is_refused_by_an_exception(announced: list[News]) -> None:
+def test_a_synchronous_caller_is_refused_by_an_exception(announced: list[Announcement]) -> None:
     with pytest.raises(Refused, match="Session unknown or expired"):
         post(draft(4711))
     assert announced == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_rolled_back_is_neither_there_nor_announced(visitor: int, announced: list[News]) -> None:
+def test_what_is_rolled_back_is_neither_there_nor_announced(visitor: int, announced: list[Announcement]) -> None:
     with transaction.atomic():
         post(draft(visitor))
         transaction.set_rollback(True)
@@ -186,7 +191,7 @@ def test_what_is_rolled_back_is_neither_there_nor_announced(visitor: int, announ
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deleting(visitor: int, announced: list[News]) -> None:
+def test_deleting(visitor: int, announced: list[Announcement]) -> None:
     commit([draft(visitor, uuid4(), text) for text in ("one", "two", "three")])
     assert delete_message("tea", 2)
     assert not delete_message("tea", 2)
@@ -194,13 +199,16 @@ def test_deleting(visitor: int, announced: list[News]) -> None:
     assert not delete_message("tea", 0)
     assert not delete_message("coffee", 1)
     assert delete_message("tea", 1)
-    assert [(news.namespace, news.item.position, news.item.data, news.item.deletes) for news in announced] == [
+    assert [
+        (announcements.namespace, announcements.item.position, announcements.item.data, announcements.item.deletes)
+        for announcements in announced
+    ] == [
         ("/rooms/tea", Position(3, 1), {"room": "tea", "seq": 2}, 2),
         ("/rooms/tea", Position(3, 2), {"room": "tea", "seq": 1}, 1),
     ]
     assert Message.objects.filter(deleted_at=None).get().text == "three"
-    _, (news,) = commit([draft(visitor)])
-    assert news.item.position == Position(4, 2)
+    _, (announcements,) = commit([draft(visitor)])
+    assert announcements.item.position == Position(4, 2)
 
 
 def test_a_repeat_of_a_deleted_message_gets_its_receipt(visitor: int) -> None:
@@ -237,7 +245,7 @@ def test_batches_at_once_leave_no_holes_and_nothing_twice(visitor: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deletions_at_once_are_counted_once(visitor: int, announced: list[News]) -> None:
+def test_deletions_at_once_are_counted_once(visitor: int, announced: list[Announcement]) -> None:
     commit([draft(visitor, uuid4()) for _ in range(20)])
     done = at_once(THREADS, lambda number: [delete_message("tea", seq) for seq in range(1, 21)])
     assert all(sum(column) == 1 for column in zip(*done, strict=True))

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from channels_socketio.log import Item, Position
+from channels_socketio.history.log import Item, Position
 from chat import log, services
 from chat.models import Message, Room, Visitor
 from chat.rooms import namespace_of
-from chat.services import Draft, News, Receipt, commit, delete_message
+from chat.services import Announcement, Draft, Receipt, commit, delete_message
 
 ROOMS = st.sampled_from(["lobby", "tea"])
 IDS = st.integers(1, 12).map(lambda number: UUID(int=number))
@@ -38,10 +38,10 @@ class Follower:
             else:
                 self.shown.pop(item.deletes, None)
 
-    def hear(self, news: News) -> None:
+    def hear(self, announcements: Announcement) -> None:
         """Take what comes live, unless something before it is missing."""
-        item = news.item
-        if news.namespace == namespace_of(self.room) and item.position.steps == self.position.steps + 1:
+        item = announcements.item
+        if announcements.namespace == namespace_of(self.room) and item.position.steps == self.position.steps + 1:
             self.take([item])
             self.position = item.position
 
@@ -50,7 +50,7 @@ class LogMachine(RuleBasedStateMachine):
     """Senders, an admin, and clients who hear some news, miss others and read the log."""
 
     followers = Bundle("followers")
-    deletion_news: ClassVar[list[News]] = []
+    deletion_publication: ClassVar[list[Announcement]] = []
 
     @initialize()
     def start(self) -> None:
@@ -61,13 +61,13 @@ class LogMachine(RuleBasedStateMachine):
         self.deleted: dict[str, list[int]] = {"lobby": [], "tea": []}
         self.receipts: dict[Any, Any] = {}
         self.everybody: list[Follower] = []
-        self.deletion_news.clear()
+        self.deletion_publication.clear()
 
     @rule(drafts=st.lists(st.tuples(ROOMS, st.integers(0, 1), IDS, TEXTS), max_size=8), heard=st.booleans())
     def send(self, drafts: list[tuple[str, int, UUID, str]], heard: bool) -> None:
         batch = [Draft(room, "42", text, self.visitors[who], client_id) for room, who, client_id, text in drafts]
-        outcomes, news = commit(batch)
-        told = iter(news)
+        outcomes, announcements = commit(batch)
+        told = iter(announcements)
         for draft, receipt in zip(batch, outcomes, strict=True):
             assert isinstance(receipt, Receipt)
             if draft.key not in self.receipts:
@@ -78,7 +78,7 @@ class LogMachine(RuleBasedStateMachine):
                 assert (item.data["text"], item.data["seq"]) == (draft.text, receipt.seq)
             assert receipt == self.receipts[draft.key]
         assert next(told, None) is None
-        self.tell(news, heard)
+        self.tell(announcements, heard)
 
     @rule(room=ROOMS, seqs=st.lists(st.integers(0, 6), min_size=1, max_size=5), heard=st.booleans())
     def delete(self, room: str, seqs: list[int], heard: bool) -> None:
@@ -87,9 +87,9 @@ class LogMachine(RuleBasedStateMachine):
             assert delete_message(room, seq) is expected
             if expected:
                 self.deleted[room].append(seq)
-                assert self.deletion_news[-1].item.position == (len(self.texts[room]), len(self.deleted[room]))
-        self.tell(self.deletion_news, heard)
-        self.deletion_news.clear()
+                assert self.deletion_publication[-1].item.position == (len(self.texts[room]), len(self.deleted[room]))
+        self.tell(self.deletion_publication, heard)
+        self.deletion_publication.clear()
 
     @rule(target=followers, room=ROOMS, count=st.integers(1, 5))
     def arrive(self, room: str, count: int) -> Follower:
@@ -124,10 +124,10 @@ class LogMachine(RuleBasedStateMachine):
             stored = {seq: text for seq, text in enumerate(texts, 1) if seq not in deleted and seq >= follower.since}
             assert follower.shown == stored
 
-    def tell(self, news: list[News], heard: bool) -> None:
+    def tell(self, announcements: list[Announcement], heard: bool) -> None:
         """Let the clients hear news, or nobody."""
         for follower in self.everybody if heard else []:
-            for entry in news:
+            for entry in announcements:
                 follower.hear(entry)
 
 
@@ -141,6 +141,6 @@ def read(follower: Follower, limit: int) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_clients_end_with_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "announce", LogMachine.deletion_news.append)
+    monkeypatch.setattr(services, "announce", LogMachine.deletion_publication.append)
     quiet = settings(max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(LogMachine, settings=quiet)

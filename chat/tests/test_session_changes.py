@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 
-from channels_socketio import session_data
-from channels_socketio.authentication import AuthMiddlewareStack
 from channels_socketio.consumer import SocketIOConsumer, on
+from channels_socketio.middleware.sessions import AuthMiddlewareStack
 from channels_socketio.server import SocketIOServer
+from channels_socketio.sessions import session_data
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.party import Connect, close_of
+from channels_socketio.tests.support.people import Connect, close_of
 from chat.consumers import require_name
 from chat.database import in_thread
 from chat.sessions import SessionStore

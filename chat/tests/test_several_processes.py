@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.balancer import Balancer
-from channels_socketio.tests.processes import Redis, Site, require_node
+from channels_socketio.tests.support.balancer import Balancer
+from channels_socketio.tests.support.processes import Redis, Site, require_node
 from chat.tests.official_clients import PROGRAMS, Host, Line, Program, package_of, wait_for
 
 PARTS = ["connect", "burst", "transport", "chat", "refusedEvent", "binary", "question", "namespaces", "kick"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from channels_socketio.tests.party import eventually
-from channels_socketio.tests.processes import Redis, Site
+from channels_socketio.tests.support.people import eventually
+from channels_socketio.tests.support.processes import Redis, Site
 from chat.tests.guests import Guest, Guests
 
 VISITORS = 3  # of each site, who have the same primary keys at both
@@ -20,8 +20,8 @@ log_in(session, "ada")
 print(session.session_key)
 """
 END_USER = """
-from channels_socketio.authority import end_user
-from channels_socketio.endings import ENDED
+from channels_socketio.revocation import end_user
+from channels_socketio.sessions.end_reasons import ENDED
 end_user(1, ENDED)
 """
 

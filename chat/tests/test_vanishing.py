@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.party import eventually
-from channels_socketio.tests.processes import Site, servers
-from channels_socketio.tests.test_isolation import EVENTS, WAYS, Leave, text_frames
-from channels_socketio.tests.wire import Dial, WireClient
+from channels_socketio.tests.connections.test_isolation import EVENTS, WAYS, Leave, text_frames
+from channels_socketio.tests.support.people import eventually
+from channels_socketio.tests.support.processes import Site, servers
+from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 
 @pytest.fixture(scope="module", params=servers("serve"))
@@ -25,7 +25,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @asynccontextmanager
-async def heard(client: WireClient) -> AsyncIterator[list[Any]]:
+async def heard(client: WSClient) -> AsyncIterator[list[Any]]:
     """Give the events that the client gets; those of presence go to its `passing`."""
     events: list[Any] = []
 

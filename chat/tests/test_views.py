@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from channels_socketio.tests.processes import free_port
+from channels_socketio.tests.support.processes import free_port
 
 pytestmark = pytest.mark.django_db
 

@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from channels_socketio.refusal import Refused
-from channels_socketio.tests.party import eventually
+from channels_socketio.exceptions import Refused
+from channels_socketio.tests.support.people import eventually
 from chat import services, writer
 from chat.database import in_thread
 from chat.models import Message, Room, Visitor
-from chat.services import Committed, Draft, News, Receipt
+from chat.services import Announcement, Committed, Draft, Receipt
 from chat.writer import Writer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ class Recorder(Writer):
         super().__init__()
         self.batches: list[list[str]] = []
         self.announced_before: list[int] = []
-        self.announced: list[News] = []
+        self.announced: list[Announcement] = []
         self.gate = threading.Event()
         self.gate.set()
 
@@ -48,8 +48,8 @@ class Recorder(Writer):
         assert self.gate.wait(20)
         return services.commit(drafts)
 
-    async def announce(self, news: News) -> None:
-        self.announced.append(news)
+    async def announce(self, announcements: Announcement) -> None:
+        self.announced.append(announcements)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ async def test_a_batch_is_what_came_during_the_last_commit(recorder: Recorder, v
     assert await outcomes(first + rest) == list(range(1, 1201))
     assert [len(batch) for batch in recorder.batches] == [1, 500, 500, 199]
     await eventually(lambda: recorder._task is None, "the writer rested")
-    assert [news.item.position.seq for news in recorder.announced] == list(range(1, 1201))
+    assert [announcements.item.position.seq for announcements in recorder.announced] == list(range(1, 1201))
 
 
 async def test_one_alone_is_stored_at_once_and_an_idle_writer_has_no_task(recorder: Recorder, visitor: int) -> None:
@@ -132,7 +132,7 @@ async def test_news_wait_for_one_more_commit_if_there_is_one_and_no_longer(
     await eventually(lambda: recorder._task is None, "the writer rested")
     assert [len(batch) for batch in recorder.batches] == [2, 2, 2, 2, 1]
     assert recorder.announced_before == [0, 0, 4, 4, 8]
-    assert [news.item.position.seq for news in recorder.announced] == list(range(1, 10))
+    assert [announcements.item.position.seq for announcements in recorder.announced] == list(range(1, 10))
 
 
 async def test_a_full_queue_refuses_and_what_waits_is_stored(
@@ -166,7 +166,7 @@ async def test_everybody_is_answered_in_time_when_the_database_is_stuck(
     again = start(recorder, [*messages, *messages])
     assert await outcomes(again) == [1, 2, 3, 1, 2, 3]
     assert await stored() == ["0", "1", "2"]
-    assert [news.item.data["text"] for news in recorder.announced] == ["0", "1", "2"]
+    assert [announcements.item.data["text"] for announcements in recorder.announced] == ["0", "1", "2"]
 
 
 async def test_a_sender_who_has_gone_does_not_matter(recorder: Recorder, visitor: int) -> None:

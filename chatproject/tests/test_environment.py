@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.processes import ROOT
+from channels_socketio.tests.support.processes import ROOT
 from chatproject import environment
 
 OURS = (

@@ -1,0 +1,60 @@
+"""What a socket does around the application's code: calling it, asking clients, and turning results into acks."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..fanout.prepared import pack_event, to_json
+
+if TYPE_CHECKING:
+    from .socket import Socket
+
+ack_ids = itertools.count(1)
+
+
+async def call_each(
+    sockets: "Sequence[Socket]", event: str, args: Sequence[Any], timeout: float
+) -> "list[asyncio.Future[list[Any]]]":
+    """Send one event, encoded once under one id, to sockets of a namespace; return a finished future for each.
+
+    The future of a socket that did not answer in time raises TimeoutError.
+    """
+    if not sockets:
+        return []
+    ack_id = next(ack_ids)
+    prepared = pack_event(sockets[0].namespace, [event, *to_json(args)], ack_id)
+    answers = [socket.expect_answer(ack_id) for socket in sockets]
+    for socket in sockets:
+        socket.hub.send(socket.connection, prepared)
+    try:
+        await asyncio.wait(answers, timeout=timeout)
+    finally:
+        for socket, answer in zip(sockets, answers, strict=True):
+            socket.forget_answer(ack_id)
+            if not answer.done():
+                answer.set_exception(TimeoutError(f"expected an ack within {timeout:g} s"))
+                answer.exception()  # seen: a caller who is cancelled does not ask for it
+    return answers
+
+
+async def run(hook: Awaitable[Any]) -> Any:
+    """Await the application's code.
+
+    A CancelledError of something that it awaited, while nobody cancels this task, is a failure like any
+    other; it must not end the task, which has the socket's next events to handle.
+    """
+    try:
+        return await hook
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("expected a result, got the cancellation of what was awaited") from error
+
+
+def ack_args(result: Any) -> list[Any]:
+    """Return what a handler returned as the arguments of an ack."""
+    if result is None:
+        return []
+    return to_json(result if isinstance(result, tuple) else (result,))

@@ -1,0 +1,407 @@
+"""The driver of one client: feeds both protocols, dispatches what comes out, writes what they have.
+
+After any input: feed, dispatch, flush. `deliver` is the one function that sends to a client: its own
+packets come there by way of the hub, which keeps them in order with what is published.
+
+An error of the server's that concerns one client ends that client and nobody else. Whoever loops over several catches
+what one of them raises and gives it to its `fail`, the one place where that is logged.
+"""
+
+import hashlib
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import Refused
+from ..fanout.prepared import PreparedMessage, pack
+from ..handshake.admission import gone
+from ..limits.connection_counts import Slot
+from ..limits.rates import notices
+from ..protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
+from ..protocol.engine_packets import Encoded
+from ..protocol.reasons import Reason
+from ..protocol.socketio import (
+    AckReceived,
+    ConnectRequested,
+    DisconnectReceived,
+    EventReceived,
+    Failed,
+    SocketIOEvent,
+    SocketIOProtocol,
+)
+from ..sessions.end_reasons import EVENT, EndReason
+from ..sessions.registry import Login
+from ..sessions.session_data import read_again
+from ..transports import Transport
+from .runtime import new_id
+from .socket import Socket
+
+if TYPE_CHECKING:
+    from ..server import SocketIOServer
+
+logger = logging.getLogger(__name__)
+
+
+class Connection:
+    """One live client of this process."""
+
+    __slots__ = (
+        "_backlog",
+        "_budget",
+        "_failed",
+        "_handled",
+        "_handled_at_check",
+        "_messages",
+        "_probe_at",
+        "_quiet_at",
+        "_unconfirmed",
+        "_unconfirmed_at_ping",
+        "close_reason",
+        "engine",
+        "final",
+        "login",
+        "protocol",
+        "runtime",
+        "scheduled_at",
+        "scope",
+        "server",
+        "since",
+        "slot",
+        "sockets",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        server: "SocketIOServer",
+        scope: dict[str, Any],
+        transport: Transport,
+        engine: EngineProtocol,
+        protocol: SocketIOProtocol,
+        slot: Slot,
+    ) -> None:
+        self.server = server
+        self.runtime = server.runtime
+        self.scope = scope
+        self.transport = transport
+        self.engine = engine
+        self.protocol = protocol
+        self.slot = slot
+        self.sockets: dict[str, Socket] = {}
+        self.scheduled_at = math.inf
+        self.since = time.time()
+        self.close_reason: Reason | None = None
+        self.login: Login | None = None
+        self._budget = server.options.queue_budget
+        self._probe_at = self._budget // 2
+        self._unconfirmed = 0
+        self._unconfirmed_at_ping: int | None = None
+        self._backlog = 0
+        self.final = False  # no event is handled any more: the authority is gone, or the state is in doubt
+        self._failed = False
+        self._handled = 0  # events
+        self._handled_at_check = 0
+        self._messages = server.options.messages
+        self._quiet_at = 0.0  # when all packets so far are made up for
+
+    @property
+    def label(self) -> str:
+        """How the log names this connection: the engine id is a credential, so it is hashed."""
+        return "connection " + hashlib.sha256(self.engine.sid.encode()).hexdigest()[:8]
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is over; `close_reason` says why."""
+        return self.close_reason is not None
+
+    @property
+    def congested(self) -> bool:
+        """Whether so many events wait for their handlers that nothing more should be read."""
+        return self._backlog > self.server.options.backlog
+
+    @property
+    def busy(self) -> bool:
+        """Whether handlers of its sockets are running; those that clean up after the close count as well."""
+        return self._backlog > 0
+
+    def open(self) -> None:
+        """Send the handshake, start the clock, and live by the login session from now on."""
+        self.runtime.connections[self.engine.sid] = self
+        self.login = self.runtime.monitor.enter(self)
+        self.runtime.tracker.note(self.engine.sid)
+        self._pump(self.runtime.now())
+        self.runtime.hub.flush()  # the handshake waits for nobody
+
+    def receive(self, packet: Encoded) -> None:
+        """Take one encoded engine packet from the client, which was counted."""
+        now = self.runtime.now()
+        self.engine.receive_data(packet, now)
+        self._pump(now)
+
+    def receive_frame(self, frame: str | bytes) -> None:
+        """Take one WebSocket frame from the client, which was counted."""
+        now = self.runtime.now()
+        self.engine.receive_frame(frame, now)
+        self._pump(now)
+
+    def split_body(self, body: bytes, content_type: str) -> list[Encoded]:
+        """Return the packets in a polling body, counted, each to be given to `receive`.
+
+        Closes when it is no body, and when they are too many; no more are looked at than it takes to know that.
+        """
+        most = sys.maxsize if self._messages is None else self._messages.burst + 1
+        packets = self.engine.split_body(body, content_type, most)
+        if not self.count(len(packets) or 1):
+            return []
+        self._pump(self.runtime.now())
+        return packets
+
+    def count(self, number: int = 1) -> bool:
+        """Count packets or frames of any kind before anybody looks into them; close, and return False, if too many.
+
+        See limits: a bucket in one number. After the close it goes on counting.
+        """
+        rate = self._messages
+        if rate is None:
+            return True
+        now = self.runtime.now()
+        self._quiet_at = max(self._quiet_at, now) + number / rate.per_second
+        if self._quiet_at - now <= rate.burst / rate.per_second:
+            return True
+        if not self.closed:
+            notices.note("messages of a connection", "Closed %s: too many messages.", self.label)
+            self.close(Reason.TOO_MANY_EVENTS)
+        return False
+
+    def upgrade(self, transport: Transport, packets: Sequence[Encoded]) -> None:
+        """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
+        self.transport = transport
+        self._attempt(transport.send_prepared, pack(packets))
+        self.runtime.tracker.note(self.engine.sid)
+        self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
+        self.runtime.timers.schedule(self)
+
+    def close(self, reason: Reason, detail: str = "") -> None:
+        """End the connection; what was queued before is sent first. Raises nothing."""
+        if not self.closed:
+            self.flush()
+            self.runtime.hub.flush()
+        if not self.closed:  # still: to send what was queued may have ended it
+            self._shut(reason, detail)
+
+    def fail(self, error: BaseException, reason: Reason = Reason.INTERNAL_ERROR) -> None:
+        """End the connection at once because of an error of the server's; the first is logged. Raises nothing."""
+        if not self._failed:
+            self._failed = self.final = True
+            logger.error("Something failed for %s.", self.label, exc_info=error)
+        if not self.closed:
+            self._shut(reason, type(error).__name__)
+
+    def end(self, end_reason: EndReason) -> None:
+        """Tell all sockets that their login session has ended, put them out, and close.
+
+        Official clients do not come back by themselves.
+        """
+        self.final = True
+        self.runtime.note_end(self)
+        for socket in list(self.sockets.values()):
+            if socket.connected:
+                socket.emit(EVENT, [end_reason._asdict()])
+            if socket.connected:  # still: a client that does not keep up is closed by that
+                self.disconnect(socket, Reason.SESSION_ENDED)
+            else:
+                self.refuse(socket, Refused(EVENT, end_reason.message))
+        self.close(Reason.SESSION_ENDED, end_reason.reason)
+
+    def rotate(self) -> None:
+        """Close, for the login session has another key or user; clients come back by themselves, with the new key."""
+        self.final = True
+        self.close(Reason.SESSION_ROTATED)
+
+    def rename(self, session: Any, user: Any) -> None:
+        """Know the login session, and its user if not None, as they are now: the same ones, maybe by other names."""
+        self.scope["session"] = session
+        if user is not None and "user" in self.scope:
+            self.scope["user"] = user
+        for socket in list(self.sockets.values()):
+            socket.handle_rename()
+        self.runtime.tracker.note(self.engine.sid)
+
+    async def read_session(self) -> Any:
+        """Read the login session again, and go by it; raises Refused when it is over, or another user's."""
+        if self.login is None or self.closed:
+            raise gone()
+        session = await read_again(self.scope["session"])
+        if session is None:
+            await self.runtime.monitor.look_at(self.login)
+            raise gone()
+        self.scope["session"] = session
+        return session
+
+    def flush(self) -> None:
+        """Write what the protocols have queued."""
+        for message in self.protocol.data_to_send():
+            self.engine.send_message(message)
+        if packets := self.engine.data_to_send():
+            self.runtime.hub.send(self, pack(packets))
+
+    def deliver(self, prepared: PreparedMessage) -> None:
+        """Send a parcel; closes a client that does not keep up. Part of the hub's contract."""
+        if self.close_reason is not None:
+            return
+        unconfirmed = self._unconfirmed
+        if unconfirmed > self._budget:
+            self._give_up()
+            return
+        self._unconfirmed = unconfirmed + prepared.size
+        self.transport.send_prepared(prepared)
+        if self._unconfirmed > self._probe_at and not self.engine.ping_sent:
+            self._probe()
+
+    def send_volatile(self, prepared: PreparedMessage) -> None:
+        """Send a parcel unless it would have to wait. Part of the hub's contract."""
+        if self.transport.ready:
+            self.deliver(prepared)
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` is due, as a loop time."""
+        engine, protocol = self.engine.next_deadline(), self.protocol.next_deadline()
+        if engine is None or protocol is None:
+            return protocol if engine is None else engine
+        return min(engine, protocol)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`; part of Timers' contract."""
+        if self.congested and self._handled != self._handled_at_check:
+            self.engine.extend(now)  # the client's pong may stand behind what is not read yet
+        else:
+            self.engine.handle_timeout(now)
+        self._handled_at_check = self._handled
+        self.protocol.handle_timeout(now)
+        self._pump(now)
+
+    def accept(self, socket: Socket) -> bool:
+        """Answer a socket's connect; False when it is gone already."""
+        if self.sockets.get(socket.namespace) is not socket:
+            return False
+        self.protocol.accept(socket.namespace, socket.id, socket.pid)
+        self.flush()
+        return not self.closed
+
+    def refuse(self, socket: Socket, refused: Refused) -> None:
+        """Refuse a socket's connect."""
+        if self.sockets.get(socket.namespace) is socket:
+            del self.sockets[socket.namespace]
+            error = {"message": refused.message, "data": {"code": refused.code} | refused.more}
+            self.protocol.refuse(socket.namespace, error)
+            self.flush()
+
+    def disconnect(self, socket: Socket, reason: Reason = Reason.SERVER_DISCONNECT) -> None:
+        """Put a connected socket out of its namespace."""
+        del self.sockets[socket.namespace]
+        self.protocol.disconnect(socket.namespace)
+        self.flush()
+        socket.handle_end(reason.text)
+
+    def begin_event(self) -> None:
+        """Count an event that waits for its handler."""
+        self._backlog += 1
+
+    def finish_event(self) -> None:
+        """Count it no more, whatever has become of it. Raises nothing."""
+        congested = self.congested
+        self._backlog -= 1
+        self._handled += 1
+        if congested and not self.congested:
+            self.engine.extend(self.runtime.now())
+            self._attempt(self.transport.resume)
+
+    def _pump(self, now: float) -> None:
+        closed: EngineClosed | None = None
+        try:
+            for engine_event in self.engine.events_received():
+                match engine_event:
+                    case MessageReceived():
+                        self.protocol.receive_data(engine_event.data, now)
+                    case PongReceived():
+                        self._unconfirmed -= self._unconfirmed_at_ping or 0
+                        self._unconfirmed_at_ping = None
+                    case EngineClosed():
+                        closed = engine_event
+            for event in self.protocol.events_received():
+                self._dispatch(event)
+        except Exception as error:
+            self.fail(error)
+            return
+        if closed is not None:
+            self.close(closed.reason, closed.detail)
+            return
+        self._mark_ping()
+        self.flush()
+        self.runtime.timers.schedule(self)
+
+    def _dispatch(self, event: SocketIOEvent) -> None:
+        match event:
+            case EventReceived():
+                self.sockets[event.namespace].handle_event(event.args, event.ack_id)
+            case AckReceived():
+                self.sockets[event.namespace].handle_ack(event.ack_id, event.args)
+            case ConnectRequested():
+                self._connect(event)
+            case DisconnectReceived():
+                self.sockets.pop(event.namespace).handle_end(Reason.CLIENT_DISCONNECT.text)
+            case Failed():
+                self.close(event.reason, event.detail)
+
+    def _connect(self, event: ConnectRequested) -> None:
+        found = self.server.routes.match(event.namespace)
+        if found is None:
+            self.protocol.refuse(event.namespace, {"message": "Invalid namespace"})
+            return
+        consumer_class, kwargs = found
+        auth, claim = event.auth, None
+        if consumer_class.log is not None:
+            auth, claim = self.server.read_claim(event.namespace, auth, self.scope)
+        socket_id = new_id() if claim is None or claim.pid is None else claim.socket_id
+        socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
+        self.sockets[event.namespace] = socket
+        socket.handle_connect(auth, claim)
+
+    def _probe(self) -> None:
+        self.engine.send_ping(self.runtime.now())
+        self._mark_ping()
+        self.flush()
+        self.runtime.timers.schedule(self)
+
+    def _mark_ping(self) -> None:
+        if self.engine.ping_sent and self._unconfirmed_at_ping is None:
+            self._unconfirmed_at_ping = self._unconfirmed
+
+    def _shut(self, reason: Reason, detail: str) -> None:
+        self.close_reason = reason
+        self.engine.close(reason)
+        self.protocol.close()
+        sockets, self.sockets = self.sockets, {}
+        self.runtime.connections.pop(self.engine.sid, None)
+        if self.login is not None:
+            self.runtime.monitor.leave(self, self.login)
+        self.slot.leave()
+        self._attempt(self.runtime.tracker.note, self.engine.sid)
+        for socket in sockets.values():
+            self._attempt(socket.handle_end, reason.text)
+        self._attempt(self.transport.close, reason)
+        logger.log(reason.log_level, "Closed %s: %s. %s", self.label, reason.text, detail)
+
+    def _attempt(self, step: Callable[..., None], *args: Any) -> None:
+        """Do what may fail; if it does, the connection ends, and an end goes on."""
+        try:
+            step(*args)
+        except Exception as error:
+            self.fail(error)
+
+    def _give_up(self) -> None:
+        self.engine.data_to_send()  # nothing more goes to a client that does not read
+        self.close(Reason.SLOW_CONSUMER, f"more than {self._budget} bytes unconfirmed")

@@ -1,0 +1,163 @@
+"""What all connections of one event loop share. A process that serves has one loop."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from channels.layers import get_channel_layer
+
+from ..fanout.backplane import Backplane
+from ..fanout.hub import Hub
+from ..fanout.prepared import PreparedMessage, join, pack_event, to_json
+from ..fanout.relay import Application, Relay
+from ..history.feed import Feeds
+from ..limits.connection_counts import ConnectionCounts
+from ..protocol.reasons import Reason
+from ..sessions.monitor import SessionMonitor
+from .timers import Timers
+from .tracker import ConnectionTracker
+
+if TYPE_CHECKING:
+    from ..server import SocketIOServer
+    from ..transports.polling import PollingTransport
+    from .connection import Connection
+    from .socket import Socket
+
+logger = logging.getLogger(__name__)
+
+CLOSE_CHECK_SECONDS = 0.02
+PROCESS_BYTES = 6  # 8 characters at the front of every engine id
+ID_BYTES = 15  # 120 random bits, 20 characters
+ENDED_SECONDS = 30.0
+TAKE_OVER = "take over"  # the kind of the backplane's news
+
+
+class Runtime:
+    """Hub, backplane and timers of one event loop, and its connections by engine id."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.hub: Hub[PreparedMessage] = Hub(join, loop.call_soon)
+        self.process = secrets.token_urlsafe(PROCESS_BYTES)
+        self.backplane = Backplane(self.hub, get_channel_layer(), self.process)
+        self.relay = Relay(self.backplane, self.process, self.endpoint_of)
+        self.backplane.handle(TAKE_OVER, self._end_socket)
+        self.feeds = Feeds(self.hub, self.backplane)
+        self.timers = Timers(loop)
+        self.monitor = SessionMonitor(self)
+        self.connections: dict[str, Connection] = {}
+        self.tracker = ConnectionTracker(self.connections)
+        self.on_shutdown: list[Callable[[], Awaitable[None]]] = []
+        self.polling: dict[str, PollingTransport] = {}
+        self.ended: dict[str, SocketIOServer] = {}  # engine ids that ended with their login session lately
+        self.sockets: dict[str, Socket] = {}
+        self.connection_counts: ConnectionCounts | None = (
+            None  # made by the first server, whose options say who else counts
+        )
+        self.closing = False
+        self._started = False
+
+    @property
+    def serving(self) -> bool:
+        """Whether this loop serves sockets, or has and still runs."""
+        return self._started and self.loop.is_running()
+
+    def new_engine_id(self) -> str:
+        """Return an id that cannot be guessed, and tells other processes whom to ask about it."""
+        return self.process + new_id()
+
+    def endpoint_of(self, sid: str) -> Application | None:
+        """Return the HTTP endpoint for a connection of this process, None for an unknown engine id."""
+        transport = self.polling.get(sid)
+        connection = self.connections.get(sid) if transport is None else transport.connection
+        server = self.ended.get(sid) if connection is None else connection.server
+        return None if server is None else server.polling()
+
+    def note_end(self, connection: "Connection") -> None:
+        """A connection ends with its login session: for a while its engine id is refused, and not just unknown."""
+        self.ended[connection.engine.sid] = connection.server
+        self.loop.call_later(ENDED_SECONDS, self.ended.pop, connection.engine.sid, None)
+
+    async def start(self) -> None:
+        """Be ready to hear from other processes."""
+        self._started = True
+        await self.backplane.start()
+
+    async def close(self, reason: Reason, seconds: float) -> None:
+        """Close all connections, and let nobody open another.
+
+        One whose handlers are running is closed when they are done, and clients that poll may fetch what waits for
+        them: all this within `seconds`. Returns when the handlers that clean up are done as well.
+        """
+        self.closing = True
+        self.relay.close()
+        logger.info("Closing %d connections: %s.", len(self.connections), reason.text)
+        last = self.now() + seconds
+        closed: list[Connection] = []
+        while self.connections or self.polling or self.relay.busy or any(connection.busy for connection in closed):
+            late = self.now() > last
+            for connection in list(self.connections.values()):
+                if late or not connection.busy:
+                    connection.close(reason)
+                    closed.append(connection)
+            if late:
+                break
+            await asyncio.sleep(CLOSE_CHECK_SECONDS)
+        await self._run_shutdown_hooks(seconds)
+        await self.backplane.flush(seconds)
+
+    def publish_here(self, namespace: str, event: str, *args: Any, volatile: bool = False) -> None:
+        """Send an event to all sockets in `namespace` of this process, and of no other, encoded once."""
+        if not self.hub.occupied(namespace):
+            return
+        (self.hub.send_volatile if volatile else self.hub.publish)(
+            namespace, pack_event(namespace, [event, *to_json(args)])
+        )
+
+    def take_over(self, socket_id: str) -> None:
+        """End the socket with this id on any process: its client is back, the link that it had must be dead."""
+        self._end_socket(socket_id)
+        self.backplane.publish_to_others(TAKE_OVER, socket_id)
+
+    def now(self) -> float:
+        """Return the time on the clock of all deadlines."""
+        return self.loop.time()
+
+    async def _run_shutdown_hooks(self, seconds: float) -> None:
+        """Await what others asked to have done last (`farewells`), at most `seconds`."""
+        tasks = [asyncio.ensure_future(hook()) for hook in self.on_shutdown]
+        if not tasks:
+            return
+        done, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        for task in done:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("A farewell failed: %s: %s", type(error).__name__, error)
+
+    def _end_socket(self, socket_id: str) -> None:
+        if (socket := self.sockets.get(socket_id)) is not None:
+            socket.connection.close(Reason.TAKEN_OVER)
+
+
+runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+latest: Runtime | None = None  # asked for several times in every handshake, nearly always by the same loop
+
+
+def current_runtime() -> Runtime:
+    """Return the runtime of the running event loop."""
+    global latest
+    loop = asyncio.get_running_loop()
+    if latest is None or latest.loop is not loop:
+        if (runtime := runtimes.get(loop)) is None:
+            runtime = runtimes[loop] = Runtime(loop)
+        latest = runtime
+    return latest
+
+
+def new_id() -> str:
+    """Return an id that cannot be guessed."""
+    return secrets.token_urlsafe(ID_BYTES)

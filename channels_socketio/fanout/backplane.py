@@ -1,0 +1,225 @@
+"""The way to the other processes: the only file that touches the channel layer.
+
+Each process is one member of one group, that of its site. The group's name keeps sites apart that share a Redis server,
+whose channels are the same for all of its databases.
+
+A broadcast reaches this process's own clients at once and the layer once; every other process hands the ready packets
+to its hub. The alternative, a layer group for each room, spares processes the news of rooms they do not have, but costs
+a round trip to the layer on every connect and a membership that expires; the price of one group is that every process
+reads everything.
+
+The order of what one process publishes is kept by having one sender. News that cannot be sent is counted and
+logged: the layer is only fast news.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any
+
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+
+from ..options import site_prefix
+from ..protocol.engine_packets import Encoded
+from .hub import Hub
+from .prepared import PreparedMessage
+
+logger = logging.getLogger(__name__)
+
+DIRECT = "socketio.letter"  # type of the layer messages for one process
+PUBLISH = "publish"  # the kind of news that goes straight to the hub
+OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
+BATCH = 100  # news items in one layer message
+STRANGE = 20  # kinds of news without a handler that are remembered as logged
+RETRY_SECONDS = 1.0
+JOIN_SECONDS = 2.0  # that the first clients of a process wait for the layer
+
+
+class Backplane:
+    """Publishes to the clients of all processes. One per event loop."""
+
+    def __init__(self, hub: Hub[PreparedMessage], layer: BaseChannelLayer | None, process: str) -> None:
+        self._hub = hub
+        self._layer = layer
+        self._process = process
+        self._group = site_group()
+        self._handlers: dict[str, Callable[..., None]] = {PUBLISH: self._publish_packets}
+        self._outbox: deque[list[Any]] = deque()
+        self._outbox_filled = asyncio.Event()
+        self._outbox_sent = asyncio.Event()
+        self._outbox_sent.set()
+        self._joined = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.on_message: Callable[[dict[str, Any]], None] | None = None
+        self._strange: deque[str] = deque(maxlen=STRANGE)
+        self.dropped = 0
+        self._dropping = False
+
+    @property
+    def crosses_processes(self) -> bool:
+        """Whether the layer reaches other processes; the in-memory one does not."""
+        return crosses_processes(self._layer)
+
+    async def start(self) -> None:
+        """Join the group, or have tried to: with the layer down this process works alone."""
+        if not self.crosses_processes:
+            return
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._send())]
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await self._joined.wait()
+        except TimeoutError:
+            logger.error(
+                "expected the channel layer to answer within %g s; going on without until it does.", JOIN_SECONDS
+            )
+            self._joined.set()
+
+    def publish(self, room: str, prepared: PreparedMessage, skip: Collection[str] = (), volatile: bool = False) -> None:
+        """Deliver `parcel` to everybody in `room` of every process, as `Hub.publish` does, or `Hub.offer`."""
+        self._publish_here(room, prepared, skip, volatile)
+        if self.crosses_processes:
+            self.publish_to_others(*publication_item(room, prepared, skip, volatile))
+
+    def handle(self, kind: str, handler: Callable[..., None]) -> None:
+        """Have `handler` called with what other processes `tell_all` under `kind`."""
+        self._handlers[kind] = handler
+
+    def publish_to_others(self, kind: str, *args: Any) -> None:
+        """Give `args`, which msgpack must know, to the other processes' handler of `kind`."""
+        if not self.crosses_processes:
+            return
+        if len(self._outbox) >= OUTBOX_LIMIT:
+            self._drop(1, "the channel layer does not keep up")
+            return
+        self._outbox.append([kind, *args])
+        self._outbox_sent.clear()
+        self._outbox_filled.set()
+
+    async def send_to(self, process: str, message: dict[str, Any]) -> bool:
+        """Have the backplane of another process call its `on_letter`; return False when the layer fails.
+
+        Nobody says whether that process lives.
+        """
+        assert self._layer is not None  # noqa: S101  (for the type checker)
+        try:
+            await self._layer.group_send(process_group(self._group, process), {"type": DIRECT, "letter": message})
+        except Exception as error:  # each layer has its own
+            logger.warning("A letter to another process was lost: %s: %s", type(error).__name__, error)
+            return False
+        return True
+
+    async def flush(self, seconds: float) -> None:
+        """Wait until the layer has what was published, at most `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._outbox_sent.wait()
+
+    async def _send(self) -> None:
+        assert self._layer is not None  # noqa: S101  (for the type checker)
+        while True:
+            await self._outbox_filled.wait()
+            items = [self._outbox.popleft() for _ in range(min(BATCH, len(self._outbox)))]
+            if not self._outbox:
+                self._outbox_filled.clear()
+            try:
+                await self._layer.group_send(self._group, publications_message(self._process, items))
+            except Exception as error:
+                self._drop(len(items), f"the channel layer failed: {type(error).__name__}: {error}")
+            else:
+                self._recover()
+            if not self._outbox:
+                self._outbox_sent.set()
+
+    async def _listen(self) -> None:
+        assert self._layer is not None  # noqa: S101  (for the type checker)
+        channel: str | None = None
+        while True:
+            try:
+                # One channel for ever: what is left in a group without a reader fills up.
+                if channel is None:
+                    channel = await self._layer.new_channel()
+                await self._layer.group_add(self._group, channel)
+                await self._layer.group_add(process_group(self._group, self._process), channel)
+                self._joined.set()
+                while True:
+                    self._receive(await self._layer.receive(channel))
+            except Exception as error:
+                name = type(error).__name__
+                logger.error("Listening to the layer failed, again in %g s: %s: %s", RETRY_SECONDS, name, error)
+                self._joined.set()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        if message["type"] == DIRECT:
+            if self.on_message is not None:
+                self.on_message(message["letter"])
+            return
+        if message["process"] == self._process:
+            return
+        for item in message["items"]:
+            try:
+                self._handle(*item)
+            except Exception as error:  # the other items are news for others
+                logger.error("News from another process could not be handled: %.100r.", item, exc_info=error)
+
+    def _handle(self, kind: str, *args: Any) -> None:
+        if (handler := self._handlers.get(kind)) is not None:
+            handler(*args)
+        elif kind not in self._strange:  # of another version, or of a part that is not in use here
+            self._strange.append(kind)
+            logger.info("News of the kind %.100r reach nobody here.", kind)
+
+    def _publish_packets(
+        self, room: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool
+    ) -> None:
+        self._publish_here(room, PreparedMessage(packets, size), skip, volatile)
+
+    def _publish_here(self, room: str, prepared: PreparedMessage, skip: Collection[str], volatile: bool) -> None:
+        (self._hub.send_volatile if volatile else self._hub.publish)(room, prepared, skip)
+
+    def _drop(self, count: int, why: str) -> None:
+        self.dropped += count
+        if not self._dropping:
+            self._dropping = True
+            logger.error("News for other processes are being dropped: %s", why)
+
+    def _recover(self) -> None:
+        if self._dropping:
+            self._dropping = False
+            logger.warning("News reach other processes again; %d were dropped so far.", self.dropped)
+
+
+def crosses_processes(layer: BaseChannelLayer | None) -> bool:
+    """Return whether `layer` reaches other processes."""
+    return layer is not None and not isinstance(layer, InMemoryChannelLayer)
+
+
+async def send_alone(layer: BaseChannelLayer | None, item: list[Any]) -> bool:
+    """Tell `item`, kind first, from a process without clients; return False when `layer` does not reach any other."""
+    if layer is None or not crosses_processes(layer):
+        return False
+    await layer.group_send(site_group(), publications_message("", [item]))
+    return True
+
+
+def site_group() -> str:
+    """Return the layer's group that all processes of this site are in, and none of another site."""
+    return f"socketio.{site_prefix()}"
+
+
+def process_group(group: str, process: str) -> str:
+    """Return the layer's group that only `process` is in, of the site whose processes are in `group`."""
+    return f"{group}.{process}"
+
+
+def publication_item(room: str, prepared: PreparedMessage, skip: Collection[str], volatile: bool) -> list[Any]:
+    """Return the arguments of `Backplane.publish` as the layer carries them."""
+    return [PUBLISH, room, list(prepared.packets), prepared.size, list(skip), volatile]
+
+
+def publications_message(process: str, items: list[list[Any]]) -> dict[str, Any]:
+    """Return the layer message of news items."""
+    return {"type": "socketio.news", "process": process, "items": items}

@@ -1,0 +1,228 @@
+"""The newest part of a log as packed events: what most clients lack when they come, without asking the log.
+
+Every event carries a position as its offset. Live it is that of the log behind the event. In a replay, where deletions
+come first and deleted entries not at all, it is what the client has got so far: so a client whose link dies
+in the middle comes back for the rest. `parcel.change_offset` makes the one of the other.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+from ..fanout.prepared import PreparedMessage, change_offset, join, pack_event, to_json
+from ..protocol.offsets import format_offset
+from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
+
+CACHED_ITEMS = 100  # entries, and as many deletions
+
+START = Position(0, 0)
+
+
+class Placed(Protocol):
+    """An entry or a deletion."""
+
+    @property
+    def position(self) -> Position:
+        """A place in the log behind it."""
+
+    @property
+    def deletes(self) -> int | None:
+        """The entry that it takes back, None for an entry."""
+
+
+class Publication(NamedTuple):
+    """An entry or a deletion, packed once for all clients; `position` is its offset."""
+
+    position: Position
+    deletes: int | None
+    prepared: PreparedMessage
+
+    @property
+    def before(self) -> Position:
+        """The place in the log that it follows directly."""
+        seq, deletions = self.position
+        return Position(seq - 1, deletions) if self.deletes is None else Position(seq, deletions - 1)
+
+    def at(self, namespace: str, position: Position) -> "Publication":
+        """Return the same with another offset."""
+        if position == self.position:
+            return self
+        prepared = change_offset(self.prepared, offset_of(self.position, namespace), offset_of(position, namespace))
+        return Publication(position, self.deletes, prepared)
+
+
+class NewestEntries(NamedTuple):
+    """What a client is sent of a log; it is at `before` until it has got it.
+
+    `missed` are the first and the last of the entries that are not sent, for all together would be too long.
+    """
+
+    before: Position
+    position: Position
+    messages: list[PreparedMessage]
+    missed: tuple[int, int] | None = None
+
+
+class HistoryCache:
+    """The entries and deletions from `before` to `position`, without entries that were deleted.
+
+    It holds at most `most` of each, and as many entries as fit in REPLAY_BYTES, at least the newest. Of entries
+    that were too long it knows the sizes.
+    """
+
+    def __init__(self, namespace: str, before: Position, most: int = CACHED_ITEMS) -> None:
+        self.namespace = namespace
+        self.before = before
+        self.position = before
+        self._most = most
+        self._known = before.seq  # all entries behind it are here, or at least their sizes
+        self._entries: dict[int, Publication] = {}
+        self._size = 0
+        self._sizes: dict[int, int] = {}  # of entries too many, all older than those that are here
+        self._deletions: deque[Publication] = deque()
+        self._deletions_size = 0
+        self._newest: NewestEntries | None = None
+
+    @classmethod
+    def from_newest(cls, namespace: str, page: Page, most: int = CACHED_ITEMS) -> "HistoryCache":
+        """Return the tail of a log that has `page` for its newest."""
+        before = page.before if len(page.items) >= NEWEST else Position(0, page.before.deletions)
+        cache = cls(namespace, before, most)
+        for publication in pack_items(namespace, before, page.items):
+            cache.add(publication)
+        cache.skip_to(page.position)
+        return cache
+
+    def add(self, publication: Publication) -> None:
+        """Take the next entry or deletion, and forget the oldest if there are too many."""
+        self._newest = None
+        self.position = publication.position
+        if publication.deletes is None:
+            self._entries[publication.position.seq] = publication
+            self._size += publication.prepared.size
+            if self._size > REPLAY_BYTES or len(self._entries) + len(self._sizes) > self._most:
+                self._forget_entries()
+        else:
+            self._forget(publication.deletes)
+            self._deletions.append(publication)
+            self._deletions_size += publication.prepared.size
+            self._forget_deletions()
+
+    def skip_to(self, position: Position) -> None:
+        """Note that up to `position` there is nothing but entries that were deleted."""
+        self._newest = None
+        self.position = farther(self.position, position)
+
+    def newest(self) -> NewestEntries | None:
+        """Return what a new client is shown; None if the log must be asked."""
+        if self._newest is None:
+            self._newest = self._find_newest()
+        return self._newest
+
+    def holds(self, at: Position) -> bool:
+        """Return whether all is here that a client lacks that is at `at`."""
+        return at.covers(self.before) and self.position.covers(at)
+
+    def after(self, at: Position) -> list[PreparedMessage] | None:
+        """Return what a client lacks that is at `at`; None if the log must be asked, or is itself behind."""
+        if at == self.position:
+            return []
+        if not self.holds(at):
+            return None
+        missed = [publication for publication in self._deletions if publication.position.deletions > at.deletions]
+        deletions = [
+            publication.at(self.namespace, at._replace(deletions=publication.position.deletions))
+            for publication in missed
+        ]
+        return [publication.prepared for publication in (*deletions, *self._since(at.seq))]
+
+    def _find_newest(self) -> NewestEntries | None:
+        cached_newest = self._since(0, NEWEST)
+        if self._size > REPLAY_BYTES and len(cached_newest) > 1:  # longer offsets make longer entries
+            self._forget_entries()
+            cached_newest = self._since(0, NEWEST)
+        missed = list(islice(reversed(self._sizes), NEWEST - len(cached_newest)))
+        if self._known and len(cached_newest) + len(missed) < NEWEST:
+            return None
+        if missed and (not cached_newest or self._size + self._sizes[missed[0]] <= REPLAY_BYTES):
+            return None  # since something was deleted, there is room for more
+        first = missed[-1] if missed else cached_newest[0].position.seq if cached_newest else self.position.seq + 1
+        return NewestEntries(
+            Position(first - 1, self.position.deletions),
+            self.position,
+            [join([publication.prepared for publication in cached_newest])] if cached_newest else [],
+            (first, missed[0]) if missed else None,
+        )
+
+    def _forget(self, seq: int) -> None:
+        """Note that an entry was deleted."""
+        if (entry := self._entries.pop(seq, None)) is not None:
+            self._size -= entry.prepared.size
+        self._sizes.pop(seq, None)
+
+    def _forget_entries(self) -> None:
+        """Forget the oldest entries, and then the oldest sizes, until there are no longer too many."""
+        while len(self._entries) > self._most or (len(self._entries) > 1 and self._size > REPLAY_BYTES):
+            oldest = next(iter(self._entries))
+            self._sizes[oldest] = self._entries.pop(oldest).prepared.size
+            self._size -= self._sizes[oldest]
+            self.before = self.before._replace(seq=oldest)
+        while len(self._entries) + len(self._sizes) > self._most:
+            self._known = next(iter(self._sizes))
+            del self._sizes[self._known]
+
+    def _forget_deletions(self) -> None:
+        while len(self._deletions) > self._most or self._deletions_size > REPLAY_BYTES:
+            first = self._deletions.popleft()
+            self._deletions_size -= first.prepared.size
+            self.before = self.before._replace(deletions=first.position.deletions)
+
+    def _since(self, seq: int, count: int | None = None) -> list[Publication]:
+        """Return the newest entries behind `seq`, at most `count`, with offsets for who has got all deletions."""
+        found: list[int] = []
+        for number in reversed(self._entries):
+            if number <= seq or len(found) == count:
+                break
+            found.append(number)
+        for number in found:
+            old = self._entries[number]
+            new = self._entries[number] = old.at(self.namespace, Position(number, self.position.deletions))
+            self._size += new.prepared.size - old.prepared.size
+        return [self._entries[number] for number in reversed(found)]
+
+
+def offset_of(position: Position, namespace: str) -> str:
+    """Return `position` as clients keep it."""
+    return format_offset(position.seq, position.deletions, namespace)
+
+
+def pack_item(namespace: str, item: Item, position: Position) -> Publication:
+    """Return an item as an event with the offset `position`; raises TypeError or ValueError, as `pack_event`."""
+    prepared = pack_event(namespace, [item.event, *to_json([item.data]), offset_of(position, namespace)])
+    return Publication(position, item.deletes, prepared)
+
+
+def pack_items(namespace: str, at: Position, items: Iterable[Item]) -> list[Publication]:
+    """Return a replay of `items` to who is at `at`."""
+    packed = []
+    for item in items:
+        at = step(at, item)
+        packed.append(pack_item(namespace, item, at))
+    return packed
+
+
+def step(at: Position, placed: Placed) -> Position:
+    """Return where somebody at `at` is after an entry or a deletion."""
+    seq, deletions = placed.position
+    return Position(seq, at.deletions) if placed.deletes is None else Position(at.seq, deletions)
+
+
+def is_covered(placed: Placed, position: Position) -> bool:
+    """Return whether who is at `position` has got an entry or a deletion."""
+    return position.covers(step(position, placed))
+
+
+def farther(one: Position, other: Position) -> Position:
+    """Return the position that covers both."""
+    return Position(max(one.seq, other.seq), max(one.deletions, other.deletions))

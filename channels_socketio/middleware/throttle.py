@@ -1,0 +1,38 @@
+"""How often an address may shake hands: asked before the login session is looked up, which is what costs."""
+
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from ..handshake.request import parse_query
+from ..handshake.responses import FORBIDDEN, refuse
+from ..limits.addresses import address_of, counted_as, hint
+from ..limits.rates import notices
+
+if TYPE_CHECKING:
+    from ..server import SocketIOServer
+
+TOO_MANY = "Too many connections."
+
+
+class HandshakeThrottle:
+    """ASGI middleware for the endpoints of `server`, above `AuthMiddlewareStack`: answers 403 to too many handshakes.
+
+    Requests that name an engine session are none: `SocketIOServer.count_stray` is for these. The answer to HTTP says
+    in `Retry-After` when to try again.
+    """
+
+    def __init__(self, application: Any, server: "SocketIOServer") -> None:
+        self.application, self.server = application, server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass the request on or refuse it."""
+        if b"sid=" in scope["query_string"] and "sid" in parse_query(scope):
+            await self.application(scope, receive, send)
+            return
+        address = address_of(scope)
+        wait = await self.server.handshakes.take(counted_as(address))
+        if wait is None:
+            await self.application(scope, receive, send)
+            return
+        notices.note("handshakes", "Refused a handshake from %s%s: too many in a minute.", address, hint(scope))
+        await refuse(scope, receive, send, FORBIDDEN, TOO_MANY, 403, (b"retry-after", b"%d" % ceil(wait)))

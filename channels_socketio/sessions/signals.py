@@ -1,0 +1,126 @@
+"""Notices that login sessions end or change their keys, and that users change, in this process.
+
+Rows and users say so by Django's signals. Stores do not say that they rotate a key, which for Django's own is to make a
+new session and delete the old one. So the methods of the site's session store by which a session gives up its key are
+wrapped. The alternative, to look for a session with the same content, finds none in caches.
+
+A login over another user's flushes the session, which is no different from its end until `user_logged_in` says so.
+Therefore the guard gives whatever is gone a moment (see sessions/monitor.py).
+
+Rows that are deleted without signals (raw SQL, other services), users that are changed by `QuerySet.update`, and
+sessions that are deleted in caches and files are noticed by the sweep.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.apps import apps
+from django.db import router
+from django.db.models.signals import post_delete, post_save, pre_delete
+from django.utils import timezone
+
+from ..revocation import end_sessions, end_user, look_at_sessions, look_at_user, rotate_sessions
+from .end_reasons import LOGGED_OUT, USER_DELETED
+from .status import session_model, session_store
+
+NAME = "channels_socketio.sessions.signals"
+FORMER_KEY = "socketio_former_key"  # attribute of a session: the key that it gave up last
+
+Note = Callable[[str], None]
+
+
+def install() -> None:
+    """Watch the site's session store and user model; calling it again changes nothing."""
+    store, model = session_store(), session_model()
+    observe(store, "cycle_key", "acycle_key", key_rotated)
+    observe(store, "flush", "aflush", session_flushed)
+    if model is not None:
+        post_delete.connect(session_deleted, sender=model, dispatch_uid=NAME)
+    if not apps.is_installed("django.contrib.auth"):
+        return
+    from django.contrib.auth import get_user_model, user_logged_in, user_logged_out
+
+    user_logged_in.connect(logged_in, dispatch_uid=NAME)
+    user_logged_out.connect(logged_out, dispatch_uid=NAME)
+    post_save.connect(user_saved, sender=get_user_model(), dispatch_uid=NAME)
+    pre_delete.connect(user_deleted, sender=get_user_model(), dispatch_uid=NAME)
+
+
+def observe(store: Any, method: str, async_method: str, note: Note) -> None:
+    """Have `note` called with the key that a session gives up by a method of `store` or by its asynchronous twin."""
+    run, arun = getattr(store, method), getattr(store, async_method)
+    if hasattr(run, FORMER_KEY):
+        return
+
+    @wraps(run)
+    def observed(session: Any) -> None:
+        before = session.session_key
+        run(session)
+        note_former_key(session, before, note)
+
+    @wraps(arun)
+    async def aobserved(session: Any) -> None:
+        before = session.session_key
+        await arun(session)
+        await sync_to_async(note_former_key)(session, before, note)
+
+    setattr(observed, FORMER_KEY, None)
+    setattr(store, method, observed)
+    setattr(store, async_method, aobserved)
+
+
+def note_former_key(session: Any, before: str | None, note: Note) -> None:
+    """Keep the key that a session had, and tell of it, unless the twin of the method has done so."""
+    if before not in (None, session.session_key, getattr(session, FORMER_KEY, None)):
+        setattr(session, FORMER_KEY, before)
+        note(str(before))
+
+
+def key_rotated(key: str) -> None:
+    """Close what came by the old key."""
+    rotate_sessions([key], using=database_of_sessions())
+
+
+def session_flushed(key: str) -> None:
+    """Have it looked at. Where sessions are rows their deletion has said so."""
+    if session_model() is None:
+        look_at_sessions([key])
+
+
+def database_of_sessions() -> str | None:
+    """Return the alias of the database in which a session's key changes, None for the default."""
+    model = session_model()
+    return None if model is None else router.db_for_write(model)
+
+
+def session_deleted(instance: Any, using: str, **signal: Any) -> None:
+    """End what lived by the row, if nobody has a better reason. Of an expired one all processes know by themselves."""
+    if instance.expire_date > timezone.now():
+        look_at_sessions([instance.session_key], using=using)
+
+
+def logged_in(request: Any, **signal: Any) -> None:
+    """A login over another user's has flushed that session: its key was rotated."""
+    former_key = getattr(getattr(request, "session", None), FORMER_KEY, None)
+    if former_key is not None:
+        key_rotated(former_key)
+
+
+def logged_out(request: Any, **signal: Any) -> None:
+    """Say why, before the session is flushed and its end is noticed without a reason."""
+    session = getattr(request, "session", None)
+    if session is not None and session.session_key is not None:
+        end_sessions([session.session_key], LOGGED_OUT)
+
+
+def user_saved(instance: Any, created: bool, using: str, update_fields: Any = None, **signal: Any) -> None:
+    """Have the user's login sessions looked at, unless only the time of the last login was noted."""
+    if not created and update_fields != frozenset({"last_login"}):
+        look_at_user(instance, using)
+
+
+def user_deleted(instance: Any, using: str, **signal: Any) -> None:
+    """End what lived by the user. Before: rows that go with the user are deleted first, and know no reason."""
+    end_user(str(instance.pk), USER_DELETED, using)
