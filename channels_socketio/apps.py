@@ -12,8 +12,8 @@ class ChannelsSocketIOConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and watch login sessions and users."""
+        from . import signals
         from .checks import check_layer, check_options
-        from .sessions import signals
 
         signals.install()
         checks.register(check_options)

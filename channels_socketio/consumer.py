@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
 import msgspec
 from django.contrib.sessions.backends.base import UpdateError
 
-from .exceptions import Refused
-from .handshake.admission import gone
+from .exceptions import Refused, session_gone
 from .history.log import Log
 from .sessions.session_data import changes
 
@@ -183,7 +182,7 @@ class SocketIOConsumer:
             async with changes(session.session_key) as data:
                 yield data
         except UpdateError:
-            raise gone() from None
+            raise session_gone() from None
         await self.fresh_session()
 
     async def connect(self, auth: dict[str, Any]) -> None:

@@ -23,3 +23,8 @@ class Refused(Exception):
 
 class SocketEnded(ConnectionError):
     """A call's client has gone, or has not come yet."""
+
+
+def session_gone(**more: Any) -> Refused:
+    """Return the refusal of a request whose login session is none, or another one than was expected."""
+    return Refused("no session", "Session unknown or expired.", **more)

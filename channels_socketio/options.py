@@ -32,7 +32,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -42,6 +42,9 @@ from .limits.addresses import UNIX, networks
 from .limits.rates import Rate
 from .protocol.engine import EngineOptions
 from .protocol.socketio import SocketIOOptions
+
+if TYPE_CHECKING:
+    from .limits.redis import RedisStore
 
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 PREFIX = re.compile(r"[A-Za-z0-9_-]{0,40}")  # names of groups have at most 99 characters
@@ -147,7 +150,16 @@ def site_prefix() -> str:
     It is the same in all processes of a site: the option PREFIX of the settings, by default a hash of the SECRET_KEY.
     """
     prefix = getattr(django_settings, "SOCKETIO", {}).get("PREFIX")
-    return prefix or salted_hmac(__name__, "prefix", algorithm="sha256").hexdigest()[:HASH_LENGTH]
+    return prefix or salted_hmac("channels_socketio.prefix", "prefix", algorithm="sha256").hexdigest()[:HASH_LENGTH]
+
+
+def redis_store(url: str) -> "RedisStore | None":
+    """Return what processes of this site count in together, in the Redis server at `url`, None for no URL."""
+    if not url:
+        return None
+    from .limits.redis import RedisStore  # needs a package that others can do without
+
+    return RedisStore(url, site_prefix())
 
 
 def _problem(value: object, default: object) -> str | None:

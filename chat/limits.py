@@ -23,8 +23,7 @@ from django.core.signals import setting_changed
 from channels_socketio.exceptions import Refused
 from channels_socketio.limits.addresses import counted_as
 from channels_socketio.limits.rates import Limiter, Rate, notices
-from channels_socketio.options import find_problems
-from channels_socketio.server import redis_store
+from channels_socketio.options import find_problems, redis_store
 
 DEFAULTS: dict[str, Any] = {
     "MESSAGES_PER_SECOND": 5,

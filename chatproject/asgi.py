@@ -26,7 +26,7 @@ socketio = SocketIOServer([ChatConsumer], admit=require_name, review=may_not_sta
 
 def guarded(endpoint: Any) -> Any:
     """Return an endpoint of `socketio` behind what every handshake must pass, the cheapest first."""
-    return OriginCheck(HandshakeThrottle(AuthMiddlewareStack(endpoint), socketio))
+    return OriginCheck(HandshakeThrottle(AuthMiddlewareStack(endpoint), socketio.handshakes))
 
 
 application = ProtocolTypeRouter(

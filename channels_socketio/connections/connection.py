@@ -13,11 +13,11 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..exceptions import Refused
+from ..exceptions import Refused, session_gone
 from ..fanout.prepared import PreparedMessage, pack
-from ..handshake.admission import gone
+from ..history.recovery import read_claim
 from ..limits.connection_counts import Slot
 from ..limits.rates import notices
 from ..protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
@@ -35,12 +35,11 @@ from ..protocol.socketio import (
 from ..sessions.end_reasons import EVENT, EndReason
 from ..sessions.registry import Login
 from ..sessions.session_data import read_again
-from ..transports import Transport
-from .runtime import new_id
+from .application import Application
+from .handshake import Handshake
+from .runtime import current_runtime, new_id
 from .socket import Socket
-
-if TYPE_CHECKING:
-    from ..server import SocketIOServer
+from .transport import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -59,15 +58,16 @@ class Connection:
         "_quiet_at",
         "_unconfirmed",
         "_unconfirmed_at_ping",
+        "application",
         "close_reason",
         "engine",
         "final",
+        "handshake",
         "login",
         "protocol",
         "runtime",
         "scheduled_at",
         "scope",
-        "server",
         "since",
         "slot",
         "sockets",
@@ -76,15 +76,16 @@ class Connection:
 
     def __init__(
         self,
-        server: "SocketIOServer",
+        application: Application,
         scope: dict[str, Any],
         transport: Transport,
         engine: EngineProtocol,
         protocol: SocketIOProtocol,
         slot: Slot,
     ) -> None:
-        self.server = server
-        self.runtime = server.runtime
+        self.application = application
+        self.runtime = current_runtime()
+        self.handshake: Handshake = scope["handshake"]
         self.scope = scope
         self.transport = transport
         self.engine = engine
@@ -95,7 +96,7 @@ class Connection:
         self.since = time.time()
         self.close_reason: Reason | None = None
         self.login: Login | None = None
-        self._budget = server.options.queue_budget
+        self._budget = application.options.queue_budget
         self._probe_at = self._budget // 2
         self._unconfirmed = 0
         self._unconfirmed_at_ping: int | None = None
@@ -104,7 +105,7 @@ class Connection:
         self._failed = False
         self._handled = 0  # events
         self._handled_at_check = 0
-        self._messages = server.options.messages
+        self._messages = application.options.messages
         self._quiet_at = 0.0  # when all packets so far are made up for
 
     @property
@@ -120,7 +121,7 @@ class Connection:
     @property
     def congested(self) -> bool:
         """Whether so many events wait for their handlers that nothing more should be read."""
-        return self._backlog > self.server.options.backlog
+        return self._backlog > self.application.options.backlog
 
     @property
     def busy(self) -> bool:
@@ -130,7 +131,9 @@ class Connection:
     def open(self) -> None:
         """Send the handshake, start the clock, and live by the login session from now on."""
         self.runtime.connections[self.engine.sid] = self
-        self.login = self.runtime.monitor.enter(self)
+        if self.handshake.session is not None:
+            interval = self.application.options.session_check_interval
+            self.login = self.runtime.monitor.enter(self, self.handshake.session, self.handshake.user, interval)
         self.runtime.tracker.note(self.engine.sid)
         self._pump(self.runtime.now())
         self.runtime.hub.flush()  # the handshake waits for nobody
@@ -200,6 +203,10 @@ class Connection:
         if not self.closed:
             self._shut(reason, type(error).__name__)
 
+    def review(self) -> EndReason | None:
+        """Return why the application does not let the connection stay."""
+        return self.application.review(self.scope)
+
     def end(self, end_reason: EndReason) -> None:
         """Tell all sockets that their login session has ended, put them out, and close.
 
@@ -233,11 +240,11 @@ class Connection:
     async def read_session(self) -> Any:
         """Read the login session again, and go by it; raises Refused when it is over, or another user's."""
         if self.login is None or self.closed:
-            raise gone()
+            raise session_gone()
         session = await read_again(self.scope["session"])
         if session is None:
             await self.runtime.monitor.look_at(self.login)
-            raise gone()
+            raise session_gone()
         self.scope["session"] = session
         return session
 
@@ -357,14 +364,16 @@ class Connection:
                 self.close(event.reason, event.detail)
 
     def _connect(self, event: ConnectRequested) -> None:
-        found = self.server.routes.match(event.namespace)
+        found = self.application.routes.match(event.namespace)
         if found is None:
             self.protocol.refuse(event.namespace, {"message": "Invalid namespace"})
             return
         consumer_class, kwargs = found
         auth, claim = event.auth, None
         if consumer_class.log is not None:
-            auth, claim = self.server.read_claim(event.namespace, auth, self.scope)
+            options = self.application.options
+            auth, claim = read_claim(auth, event.namespace, self.handshake.owner, options.recovery_seconds)
+            claim = claim if options.recovery else None
         socket_id = new_id() if claim is None or claim.pid is None else claim.socket_id
         socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
         self.sockets[event.namespace] = socket

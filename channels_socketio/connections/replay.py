@@ -92,7 +92,7 @@ async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Pre
 
 async def go_on(socket: "Socket", feed: Feed) -> Missed:
     """Return what a socket lacks that was greeted, and has got nothing of the log yet."""
-    lack = await since(feed, socket.began, socket.connection.server.options.recovery_limit)
+    lack = await since(feed, socket.began, socket.connection.application.options.recovery_limit)
     if lack is None:
         raise LookupError(f"expected the log to go on after {tuple(socket.began)} with fewer deletions")
     return lack
@@ -101,7 +101,7 @@ async def go_on(socket: "Socket", feed: Feed) -> Missed:
 async def begin_or_recover(socket: "Socket", feed: Feed, claim: "Claim | None") -> Missed:
     """Return what a socket lacks: that of the claim, if there is one and the log can tell, or else a new one."""
     if claim is not None:
-        lack = await since(feed, claim.position, socket.connection.server.options.recovery_limit)
+        lack = await since(feed, claim.position, socket.connection.application.options.recovery_limit)
         if lack is not None:
             socket.recover(claim)
             return lack

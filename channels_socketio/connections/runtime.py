@@ -12,17 +12,16 @@ from channels.layers import get_channel_layer
 from ..fanout.backplane import Backplane
 from ..fanout.hub import Hub
 from ..fanout.prepared import PreparedMessage, join, pack_event, to_json
-from ..fanout.relay import Application, Relay
+from ..fanout.relay import Endpoint, Relay
 from ..history.feed import Feeds
 from ..limits.connection_counts import ConnectionCounts
 from ..protocol.reasons import Reason
 from ..sessions.monitor import SessionMonitor
+from .application import Application
 from .timers import Timers
 from .tracker import ConnectionTracker
 
 if TYPE_CHECKING:
-    from ..server import SocketIOServer
-    from ..transports.polling import PollingTransport
     from .connection import Connection
     from .socket import Socket
 
@@ -47,12 +46,12 @@ class Runtime:
         self.backplane.handle(TAKE_OVER, self._end_socket)
         self.feeds = Feeds(self.hub, self.backplane)
         self.timers = Timers(loop)
-        self.monitor = SessionMonitor(self)
+        self.monitor = SessionMonitor(self.now, self.timers.schedule, self.backplane)
         self.connections: dict[str, Connection] = {}
         self.tracker = ConnectionTracker(self.connections)
         self.on_shutdown: list[Callable[[], Awaitable[None]]] = []
-        self.polling: dict[str, PollingTransport] = {}
-        self.ended: dict[str, SocketIOServer] = {}  # engine ids that ended with their login session lately
+        self.polling: dict[str, Any] = {}  # the polling transports by engine id
+        self.ended: dict[str, Application] = {}  # engine ids that ended with their login session lately
         self.sockets: dict[str, Socket] = {}
         self.connection_counts: ConnectionCounts | None = (
             None  # made by the first server, whose options say who else counts
@@ -69,16 +68,16 @@ class Runtime:
         """Return an id that cannot be guessed, and tells other processes whom to ask about it."""
         return self.process + new_id()
 
-    def endpoint_of(self, sid: str) -> Application | None:
+    def endpoint_of(self, sid: str) -> Endpoint | None:
         """Return the HTTP endpoint for a connection of this process, None for an unknown engine id."""
         transport = self.polling.get(sid)
         connection = self.connections.get(sid) if transport is None else transport.connection
-        server = self.ended.get(sid) if connection is None else connection.server
-        return None if server is None else server.polling()
+        application = self.ended.get(sid) if connection is None else connection.application
+        return None if application is None else application.endpoint
 
     def note_end(self, connection: "Connection") -> None:
         """A connection ends with its login session: for a while its engine id is refused, and not just unknown."""
-        self.ended[connection.engine.sid] = connection.server
+        self.ended[connection.engine.sid] = connection.application
         self.loop.call_later(ENDED_SECONDS, self.ended.pop, connection.engine.sid, None)
 
     async def start(self) -> None:

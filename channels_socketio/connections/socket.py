@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..consumer import SocketIOConsumer
 from ..exceptions import Refused, SocketEnded
 from ..fanout.hub import Hub
 from ..fanout.prepared import PreparedMessage, pack_event, to_json
@@ -19,13 +18,14 @@ from ..fanout.targets import room_key, skip_keys, topics_of
 from ..history.cache import START, offset_of
 from ..history.feed import Feed
 from ..history.log import Log, Position
-from ..history.recovery import Claim
+from ..history.recovery import Claim, new_pid
 from ..protocol.reasons import Reason
 from . import replay
 from .acks import ack_args, call_each, run
 from .runtime import new_id
 
 if TYPE_CHECKING:
+    from ..consumer import SocketIOConsumer
     from .connection import Connection
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Socket:
     def __init__(
         self,
         connection: "Connection",
-        consumer_class: type[SocketIOConsumer],
+        consumer_class: "type[SocketIOConsumer]",
         namespace: str,
         kwargs: dict[str, Any],
         socket_id: str,
@@ -191,15 +191,16 @@ class Socket:
 
     def follow(self, log: Log) -> Feed:
         """Return the feed of the log, which lives as long as this socket."""
-        server = self.connection.server
-        self._feed = self.connection.runtime.feeds.enter(self.namespace, log, server.options.log_interval)
+        interval = self.connection.application.options.log_interval
+        self._feed = self.connection.runtime.feeds.enter(self.namespace, log, interval)
         return self._feed
 
     def begin(self, position: Position) -> None:
         """Be a new socket, which is at `position` before it gets anything; what it claimed to be is void."""
         self.began = position
         self.id = new_id()
-        self.pid = self.connection.server.new_pid(self.id, self.namespace, self.scope)
+        if self.connection.application.options.recovery:
+            self.pid = new_pid(self.id, self.namespace, self.connection.handshake.owner)
 
     def recover(self, claim: Claim) -> None:
         """Be the socket of the claim, or a new one at its position if that was another's."""

@@ -38,7 +38,7 @@ TAKEN = 1000  # questions, the newest, of which a repeat is known
 ENGINE_ID = re.compile(r"([\w-]{8})[\w-]{20}", re.ASCII)
 FORWARDED = {b"accept-encoding", b"content-type"}
 
-Application = Callable[[Any, Any, Any], Awaitable[None]]
+Endpoint = Callable[[Any, Any, Any], Awaitable[None]]
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]  # status, headers, body
 
 
@@ -56,7 +56,7 @@ class Relay:
     `find` returns the HTTP endpoint of an engine id of this process, None for an unknown one.
     """
 
-    def __init__(self, backplane: Backplane, process: str, find: Callable[[str], Application | None]) -> None:
+    def __init__(self, backplane: Backplane, process: str, find: Callable[[str], Endpoint | None]) -> None:
         self._backplane = backplane
         self._process = process
         self._find = find
@@ -155,7 +155,7 @@ class Relay:
             del self._exchanges[asker, number]
         await self._send(asker, "answer", number, exchange.response)
 
-    async def _serve(self, asker: str, number: int, application: Application, exchange: "Exchange") -> None:
+    async def _serve(self, asker: str, number: int, application: Endpoint, exchange: "Exchange") -> None:
         served = asyncio.ensure_future(application(exchange.scope, exchange.receive, exchange.send))
         while not (await asyncio.wait({served}, timeout=WORD_SECONDS))[0]:
             await self._send(asker, "held", number)

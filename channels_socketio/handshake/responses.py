@@ -7,6 +7,7 @@ from typing import Any
 
 DRAIN_SECONDS = 1.0
 FORBIDDEN = 4  # Engine.IO's code for what the application refuses
+TOO_MANY = "Too many connections."
 NOT_FOUND = 3  # Engine.IO's code for a bad request
 
 

@@ -31,7 +31,7 @@ class Claim(NamedTuple):
 
 
 def new_pid(socket_id: str, namespace: str, owner: str | None) -> str:
-    """Return the private id of a socket; `owner` is what login session and user are known by, see `audience.owner`."""
+    """Return the private id of a socket; `owner` is what login session and user are known by, see `identity.owner`."""
     return _signer(namespace).sign(f"{socket_id}.{_digest(socket_id, owner)}")
 
 
@@ -59,4 +59,4 @@ def _digest(socket_id: str, owner: str | None) -> str:
 
 
 def _signer(namespace: str) -> signing.TimestampSigner:
-    return signing.TimestampSigner(salt=f"channels_socketio.history.recovery {namespace}")
+    return signing.TimestampSigner(salt=f"channels_socketio.recovery {namespace}")

@@ -14,14 +14,12 @@ connection's. Its session is in the scope, not read yet, and there is no user in
 from typing import Any
 
 from channels.auth import AuthMiddleware
-from channels.db import database_sync_to_async
 from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.http import parse_cookie
 
 from ..handshake.request import parse_query
-from ..sessions.status import agrees_with_password, session_store
+from ..sessions.status import read_user, session_store
 
 
 class AuthMiddlewareStack:
@@ -41,7 +39,7 @@ class AuthMiddlewareStack:
         session = session_store()(cookies.get(settings.SESSION_COOKIE_NAME))
         scope = {**scope, "cookies": cookies, "session": session}
         if not known:
-            scope["user"] = await user_of(scope)
+            scope["user"] = await read_user(scope)
         await self.application(scope, receive, send)
 
 
@@ -51,33 +49,7 @@ class UserMiddleware(AuthMiddleware):
     async def resolve_scope(self, scope: Any) -> None:
         """Part of Channels' class: put the user into the scope."""
         scope["session"] = scope["session"]._wrapped  # the wrapper would live as long as the connection
-        scope["user"] = await user_of(scope)
-
-
-async def user_of(scope: Any) -> Any:
-    """Return the user of the session in `scope`, and read it.
-
-    A session that was made with a password which is not the user's any more is replaced by an empty one.
-    """
-    from django.contrib.auth.models import AnonymousUser  # a site may have sessions and no users
-
-    session = scope["session"]
-    if await session.aget(SESSION_KEY) is None:
-        return AnonymousUser()
-    user = await load_user(session)
-    if not agrees_with_password(session, user):
-        # Django ends such a session. Here that would hide from its other sockets why they end.
-        scope["session"], user = session_store()(None), None
-    return AnonymousUser() if user is None else user
-
-
-@database_sync_to_async
-def load_user(session: Any) -> Any:
-    """Return the user that a session was logged in with, None if its backend knows none."""
-    path = session.get(BACKEND_SESSION_KEY)
-    if path not in settings.AUTHENTICATION_BACKENDS:
-        return None
-    return load_backend(path).get_user(get_user_model()._meta.pk.to_python(session[SESSION_KEY]))
+        scope["user"] = await read_user(scope)
 
 
 def read_cookies(scope: Any) -> dict[str, str]:

@@ -1,28 +1,23 @@
 """How often an address may shake hands: asked before the login session is looked up, which is what costs."""
 
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..handshake.request import parse_query
-from ..handshake.responses import FORBIDDEN, refuse
+from ..handshake.responses import FORBIDDEN, TOO_MANY, refuse
 from ..limits.addresses import address_of, counted_as, hint
-from ..limits.rates import notices
-
-if TYPE_CHECKING:
-    from ..server import SocketIOServer
-
-TOO_MANY = "Too many connections."
+from ..limits.rates import Limiter, notices
 
 
 class HandshakeThrottle:
-    """ASGI middleware for the endpoints of `server`, above `AuthMiddlewareStack`: answers 403 to too many handshakes.
+    """ASGI middleware above `AuthMiddlewareStack`: answers 403 to more handshakes than `limiter` allows an address.
 
-    Requests that name an engine session are none: `SocketIOServer.count_stray` is for these. The answer to HTTP says
+    Requests that name an engine session are none: `Admission.count_unknown_sid` is for these. The answer to HTTP says
     in `Retry-After` when to try again.
     """
 
-    def __init__(self, application: Any, server: "SocketIOServer") -> None:
-        self.application, self.server = application, server
+    def __init__(self, application: Any, limiter: Limiter) -> None:
+        self.application, self.limiter = application, limiter
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass the request on or refuse it."""
@@ -30,7 +25,7 @@ class HandshakeThrottle:
             await self.application(scope, receive, send)
             return
         address = address_of(scope)
-        wait = await self.server.handshakes.take(counted_as(address))
+        wait = await self.limiter.take(counted_as(address))
         if wait is None:
             await self.application(scope, receive, send)
             return

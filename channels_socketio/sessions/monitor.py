@@ -24,20 +24,16 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from django.contrib.auth import SESSION_KEY
 
 from ..protocol.reasons import Reason
 from .end_reasons import ENDED, EXPIRED, PASSWORD_CHANGED, USER_DELETED, USER_INACTIVE, EndReason
-from .identity import login_key, session_hash, session_of, user_of
-from .registry import Login, Registry
+from .identity import session_hash, session_of
+from .registry import Connection, Login, Registry
 from .session_data import read_again
 from .status import MOST, UNKNOWN, SessionStatus, agrees_with_password, find_statuses, find_users, may_log_in
-
-if TYPE_CHECKING:
-    from ..connections.connection import Connection
-    from ..connections.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +51,23 @@ SETTLE_SECONDS = 0.3  # from a session that is gone, or a new password, to the w
 LATE_SECONDS = 10.0  # after a rotation, in which clients that come by the old key should ask once more
 
 
+class Backplane(Protocol):
+    """The way to the monitors of other processes."""
+
+    def handle(self, kind: str, handler: Callable[..., None], /) -> None:
+        """Have `handler` called with what others publish under `kind`."""
+
+    def publish_to_others(self, kind: str, /, *args: Any) -> None:
+        """Give `args` to the others' handlers of `kind`."""
+
+
 class SessionMonitor:
     """The authority of the login sessions over the connections of one event loop."""
 
-    def __init__(self, runtime: "Runtime") -> None:
+    def __init__(self, now: Callable[[], float], schedule: Callable[[Any], None], backplane: Backplane) -> None:
         self.registry = Registry()
         self.scheduled_at = math.inf
-        self._runtime = runtime
+        self._now, self._schedule, self._backplane = now, schedule, backplane
         self._interval = math.inf
         self._next_sweep = math.inf
         self._due: list[tuple[float, int, Login]] = []  # what must be looked at before the next sweep
@@ -79,29 +85,29 @@ class SessionMonitor:
             LOOK_AT_ALL: self._look_at_everybody,
         }
         for kind, handler in self._handlers.items():
-            runtime.backplane.handle(kind, handler)
+            backplane.handle(kind, handler)
 
-    def enter(self, connection: "Connection") -> Login | None:
-        """Register a connection; return its login session, None if it has none."""
-        key, user = login_key(connection.scope), user_of(connection.scope)
-        if key is None:
-            return None
+    def enter(self, connection: Connection, key: str, user: str | None, interval: float) -> Login:
+        """Register a connection that lives by the login session with the hash `key`, of `user` if not None.
+
+        `interval` is how often its login session must be looked at, in seconds.
+        """
         before = self.registry.find([key])
         changed = any(login.user != user and "user" in login.scope and "user" in connection.scope for login in before)
         if changed:
             rotate(before[0])
         login = self.registry.enter(connection, key, user)
-        self._interval = min(self._interval, connection.server.options.session_check_interval)
+        self._interval = min(self._interval, interval)
         if self.scheduled_at == math.inf:  # nobody was here
-            self._next_sweep = self._runtime.now() + self._interval
-            self._runtime.timers.schedule(self)
+            self._next_sweep = self._now() + self._interval
+            self._schedule(self)
         self._expect(login, getattr(session_of(connection.scope), "expires_at", None))
         if changed or (self._recent and any(name in self._recent for name in (key, f",{user}", EVERYBODY))):
             login.stale = True
             self._doubt([login])
         return login
 
-    def leave(self, connection: "Connection", login: Login) -> None:
+    def leave(self, connection: Connection, login: Login) -> None:
         """Forget a connection that has ended."""
         self.registry.leave(connection, login)
 
@@ -111,11 +117,11 @@ class SessionMonitor:
 
     def is_late(self, key: str) -> bool:
         """Return whether a client may come by this hash only because it has not got its new cookie yet."""
-        return self._runtime.now() < self._rotated.get(key, -math.inf) + LATE_SECONDS
+        return self._now() < self._rotated.get(key, -math.inf) + LATE_SECONDS
 
     def publish(self, kind: str, *args: Any) -> None:
         """Do what one kind of news says, here and in all other processes, which hear of it first."""
-        self._runtime.backplane.publish_to_others(kind, *args)
+        self._backplane.publish_to_others(kind, *args)
         self._handlers[kind](*args)
 
     async def look_at(self, login: Login) -> None:
@@ -156,7 +162,7 @@ class SessionMonitor:
     def _rotate_sessions(self, keys: Sequence[str]) -> None:
         self._remember(keys)
         for key in keys:
-            self._rotated.setdefault(key, self._runtime.now())
+            self._rotated.setdefault(key, self._now())
         for login in self.registry.find(keys):
             rotate(login)
 
@@ -176,7 +182,7 @@ class SessionMonitor:
         self._doubt(self.registry.logins.values())
 
     def _remember(self, names: Iterable[str]) -> None:
-        now = self._runtime.now()
+        now = self._now()
         self._forget_recent(now)
         for name in names:
             self._recent.pop(name, None)  # so that they are in the order of their times
@@ -190,13 +196,13 @@ class SessionMonitor:
     def _expect(self, login: Login, expires: Any) -> None:
         """Note when a login session expires, a datetime, None for unknown."""
         if expires is not None:
-            login.expires = self._runtime.now() + expires.timestamp() - time.time()
+            login.expires = self._now() + expires.timestamp() - time.time()
             self._look_later(login, login.expires)
 
     def _look_later(self, login: Login, when: float) -> None:
         if when < self._next_sweep:  # otherwise it is looked at before
             heapq.heappush(self._due, (when, next(self._numbers), login))
-            self._runtime.timers.schedule(self)
+            self._schedule(self)
 
     def _doubt(self, logins: Iterable[Login]) -> "asyncio.Task[None]":
         """Look at login sessions: all that are asked for while one query runs share the next."""
@@ -247,7 +253,7 @@ class SessionMonitor:
         """A login session is not there under its key, nor under another as far as its store can tell."""
         if login.key in self._rotated:
             rotate(login)
-        elif self._runtime.now() >= login.expires:
+        elif self._now() >= login.expires:
             end(login, EXPIRED)
         elif self._has_settled(login):
             end(login, ENDED)
@@ -285,7 +291,7 @@ class SessionMonitor:
 
     def _has_settled(self, login: Login) -> bool:
         """Return whether what is wrong with a login session has had its time to be explained; look again after it."""
-        now = self._runtime.now()
+        now = self._now()
         if login.settles is None:
             login.settles = now + SETTLE_SECONDS
         elif now >= login.settles:
@@ -305,7 +311,7 @@ def rotate(login: Login) -> None:
     for_each(login, lambda connection: connection.rotate(), Reason.SESSION_ROTATED)
 
 
-def end_connection(connection: "Connection", end_reason: EndReason) -> None:
+def end_connection(connection: Connection, end_reason: EndReason) -> None:
     """End a connection: by itself if it cannot say why."""
     try:
         connection.end(end_reason)
@@ -313,7 +319,7 @@ def end_connection(connection: "Connection", end_reason: EndReason) -> None:
         connection.fail(error, Reason.SESSION_ENDED)
 
 
-def for_each(login: Login, act: "Callable[[Connection], None]", reason: Reason = Reason.INTERNAL_ERROR) -> None:
+def for_each(login: Login, act: Callable[[Connection], None], reason: Reason = Reason.INTERNAL_ERROR) -> None:
     """Do something with each connection of a login session; one that fails is closed alone, for `reason`."""
     for connection in list(login.connections):
         try:
@@ -326,7 +332,7 @@ def review(login: Login) -> bool:
     """End the connections of a login session that their server does not let stay; return whether any are left."""
     for connection in list(login.connections):
         try:
-            end_reason = connection.server.review(connection.scope)
+            end_reason = connection.review()
         except Exception as error:  # the application's: nobody is put out for it, it is asked again with the next look
             logger.error("Whether %s may stay could not be said.", connection.label, exc_info=error)
             continue

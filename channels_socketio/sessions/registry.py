@@ -6,10 +6,35 @@ at once. A connection costs its place in a set, and its login session, if it is 
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from ..connections.connection import Connection
+from ..protocol.reasons import Reason
+from .end_reasons import EndReason
+
+
+class Connection(Protocol):
+    """A connection, as far as it lives by a login session. Only `label`, `end`, `rotate` and `rename` may raise."""
+
+    scope: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """How the log names it."""
+
+    def review(self) -> EndReason | None:
+        """Return why the application does not let it stay."""
+
+    def end(self, end_reason: EndReason) -> None:
+        """Tell its sockets why they end, and close."""
+
+    def rotate(self) -> None:
+        """Close so that the client comes back by itself."""
+
+    def rename(self, session: Any, user: Any) -> None:
+        """Know the login session, and its user if not None, as they are now."""
+
+    def fail(self, error: BaseException, reason: Reason) -> None:
+        """Close at once because something else has raised `error`."""
 
 
 class Login:
@@ -42,7 +67,7 @@ class Registry:
         self.logins: dict[str, Login] = {}
         self._users: dict[str, set[Login]] = {}
 
-    def enter(self, connection: "Connection", key: str, user: str | None) -> Login:
+    def enter(self, connection: Connection, key: str, user: str | None) -> Login:
         """Note that `connection` lives by the login session that is hashed to `key`, of `user` if not None."""
         if (login := self.logins.get(key)) is None:
             login = self.logins[key] = Login(key)
@@ -50,7 +75,7 @@ class Registry:
         self._set_user(login, user)
         return login
 
-    def leave(self, connection: "Connection", login: Login) -> None:
+    def leave(self, connection: Connection, login: Login) -> None:
         """Note that `connection` has ended; not being there is no error."""
         login.connections.discard(connection)
         if not login.connections:

@@ -6,7 +6,7 @@ by one. A store that knows more says so itself, by any of these:
 - `lasting_id`: what tells the login session apart when its key is rotated. With it, a process that heard no news of
   that still knows it from an end, and private ids outlive a rotated key.
 - `expires_at`: when the session that was loaded expires. Without it, the first look at it tells, or none.
-- `astandings(sessions)`: a class method that returns a SessionStatus, or None for one that is over, for each of them.
+- `astatuses(sessions)`: a class method that returns a SessionStatus, or None for one that is over, for each of them.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.utils import timezone
 
 from .end_reasons import EXPIRED, EndReason
@@ -31,7 +31,7 @@ UNKNOWN = ""  # is no primary key
 class SessionStatus(NamedTuple):
     """A login session: its present key; `user` is a primary key as the session has it, a text, None for nobody.
 
-    With an `ending` it is over, or must be, for a reason that the store knows.
+    With an `end_reason` it is over, or must be, for a reason that the store knows.
     """
 
     session_key: str
@@ -48,7 +48,7 @@ def session_store() -> Any:
 async def find_statuses(sessions: Sequence[Any]) -> list[SessionStatus | None]:
     """Return how each of `sessions` stands, None for one that is over. Raises what the store raises."""
     store = session_store()
-    if hasattr(store, "astandings"):
+    if hasattr(store, "astatuses"):
         return list(await store.astatuses(sessions))
     keys = [session.session_key for session in sessions]
     model = session_model()
@@ -90,8 +90,6 @@ def session_model() -> "type[AbstractBaseSession] | None":
 @database_sync_to_async
 def find_users(users: Collection[str]) -> dict[str, Any]:
     """Return the users with these primary keys, by primary key as text."""
-    from django.contrib.auth import get_user_model  # installed, if there are users
-
     found: dict[str, Any] = {}
     wanted = list(users)
     for first in range(0, len(wanted), MOST):
@@ -102,8 +100,6 @@ def find_users(users: Collection[str]) -> dict[str, Any]:
 
 def may_log_in(session: Any, user: Any) -> bool:
     """Return whether the user of a loaded session is still one for the backend that logged it in."""
-    from django.contrib.auth import BACKEND_SESSION_KEY, load_backend
-
     path = session.get(BACKEND_SESSION_KEY)
     if path in settings.AUTHENTICATION_BACKENDS:
         decide = getattr(load_backend(path), "user_can_authenticate", None)
@@ -116,10 +112,35 @@ def agrees_with_password(session: Any, user: Any) -> bool:
     """Return whether a loaded session was made with the password that its user has now."""
     if user is None:
         return True
-    from django.contrib.auth import HASH_SESSION_KEY
     from django.utils.crypto import constant_time_compare
 
     if session.get(SESSION_KEY) is None or not hasattr(user, "get_session_auth_hash"):
         return True  # whoever found out about this user did so by other means
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     return any(constant_time_compare(session.get(HASH_SESSION_KEY, ""), each) for each in hashes)
+
+
+async def read_user(scope: Any) -> Any:
+    """Return the user of the session in `scope`, and read it.
+
+    A session that was made with a password which is not the user's any more is replaced by an empty one.
+    """
+    from django.contrib.auth.models import AnonymousUser  # a site may have sessions and no users
+
+    session = scope["session"]
+    if await session.aget(SESSION_KEY) is None:
+        return AnonymousUser()
+    user = await load_user(session)
+    if not agrees_with_password(session, user):
+        # Django ends such a session. Here that would hide from its other sockets why they end.
+        scope["session"], user = session_store()(None), None
+    return AnonymousUser() if user is None else user
+
+
+@database_sync_to_async
+def load_user(session: Any) -> Any:
+    """Return the user that a session was logged in with, None if its backend knows none."""
+    path = session.get(BACKEND_SESSION_KEY)
+    if path not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    return load_backend(path).get_user(get_user_model()._meta.pk.to_python(session[SESSION_KEY]))

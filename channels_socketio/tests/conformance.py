@@ -19,6 +19,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs
 from django.urls import re_path  # noqa: E402
 
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
+from channels_socketio.handshake.admission import Admission  # noqa: E402
 from channels_socketio.middleware.origin import cors_headers, preflight_headers, with_headers  # noqa: E402
 from channels_socketio.protocol.socketio import Message, SocketIOOptions, SocketIOProtocol  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
@@ -67,12 +68,20 @@ class EchoProtocol(SocketIOProtocol):
         return echoes
 
 
-class EchoServer(SocketIOServer):
-    """Engine.IO alone."""
+class EchoAdmission(Admission):
+    """Opens engine sessions that hold no Socket.IO."""
 
     def new_protocol(self, legacy: bool, now: float) -> SocketIOProtocol:
         """Return what stands inside a new engine session."""
-        return EchoProtocol(self.options.socketio)
+        return EchoProtocol(self.application.options.socketio)
+
+
+class EchoServer(SocketIOServer):
+    """Engine.IO alone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.admission = EchoAdmission(self.application, self.admission.admit)
 
 
 class AnyOrigin:

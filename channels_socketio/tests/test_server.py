@@ -7,8 +7,9 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channels_socketio.connections.application import Routes
 from channels_socketio.consumer import SocketIOConsumer
-from channels_socketio.server import Routes, SocketIOServer
+from channels_socketio.server import SocketIOServer
 
 
 class Lobby(SocketIOConsumer):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from channels.consumer import AsyncConsumer
 
-from ..exceptions import Refused
+from ..connections.runtime import current_runtime
+from ..exceptions import Refused, session_gone
 from ..fanout.relay import RELAYED, claimed_key, new_question, send_response
-from ..handshake.admission import gone
+from ..handshake.admission import Admission
 from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
 from ..handshake.responses import FORBIDDEN, error_body, respond
 from ..protocol.engine_packets import Encoded
@@ -25,7 +26,6 @@ from .polling import PollingTransport
 
 if TYPE_CHECKING:
     from ..connections.connection import Connection
-    from ..server import SocketIOServer
 
 BODY_SECONDS = 20.0  # that a client has to send a body
 TURN_PACKETS = 50  # that one client may have handled before others get their turn
@@ -49,8 +49,8 @@ class PollingEndpoint(AsyncConsumer):
 
     scope: Any
 
-    def __init__(self, server: "SocketIOServer") -> None:
-        self.server = server
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer the request."""
@@ -60,7 +60,7 @@ class PollingEndpoint(AsyncConsumer):
         except HandshakeError as error:
             await respond(send, error.status, error_body(error.fault.code, error.fault.message), JSON)
         except Refused as refused:
-            self.server.log_refusal(scope, refused)
+            self.admission.log_refusal(scope, refused)
             await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON, *refused.headers)
         except PostError as error:
             await respond(send, error.status, str(error).encode(), PLAIN)
@@ -69,40 +69,40 @@ class PollingEndpoint(AsyncConsumer):
         if request.sid is None:
             await self._open(request)
             return
-        transport = self.server.runtime.polling.get(request.sid)
+        transport = current_runtime().polling.get(request.sid)
         if transport is None:
             await self._relay(request.sid)
             return
-        await self.server.check_owner(transport.connection, self.scope)
+        await self.admission.check_owner(transport.connection, self.scope)
         match self.scope["method"]:
             case "GET":
                 await self._poll(transport)
             case "POST" if transport.connection.close_reason is Reason.SESSION_ENDED:
-                raise gone()
+                raise session_gone()
             case "POST":
                 await self._post(transport)
             case method:
                 raise PostError(405, f"expected GET or POST, got {method}")
 
     async def _open(self, request: EngineRequest) -> None:
-        async with self.server.handshake(self.scope) as slot:
+        async with self.admission.handshake(self.scope) as slot:
             python = self._is_python()
             limit = PACKETS_FOR_PYTHON if python else sys.maxsize
-            transport = PollingTransport(self.server.runtime, limit, stays_away=python)
-            connection = self.server.new_connection(request, self.scope, transport, slot)
+            transport = PollingTransport(current_runtime(), limit, stays_away=python)
+            connection = self.admission.new_connection(request, self.scope, transport, slot)
             transport.attach(connection)
             connection.open()
         await self._respond_packets(connection, transport.take())
 
     async def _relay(self, sid: str) -> None:
         """Have the process that has the connection answer."""
-        runtime = self.server.runtime
-        counted = self.server.count_unknown_sid(self.scope)
+        runtime = current_runtime()
+        counted = self.admission.count_unknown_sid(self.scope)
         owner = runtime.relay.owner_of(sid)
         if RELAYED not in self.scope and (owner is None or claimed_key(self.scope) is None):
-            await self.server.admit_late(self.scope)
+            await self.admission.admit_late(self.scope)
         if sid in runtime.ended:
-            raise gone()
+            raise session_gone()
         if sid in runtime.connections:
             raise HandshakeError(Fault.BAD_REQUEST)
         if owner is None:
@@ -112,10 +112,10 @@ class PollingEndpoint(AsyncConsumer):
         question = new_question(sid, self.scope, body)
         response = await runtime.relay.ask(owner, question, self._client_gone())
         if response is None:
-            await self.server.admit_late(self.scope)
+            await self.admission.admit_late(self.scope)
             raise HandshakeError(Fault.SHUTTING_DOWN if runtime.closing else Fault.UNKNOWN_SID)
         if response[0] != HTTPStatus.FORBIDDEN:
-            self.server.refund(counted)
+            self.admission.refund(counted)
         await send_response(self.base_send, response)
 
     async def _poll(self, transport: PollingTransport) -> None:
@@ -165,7 +165,7 @@ class PollingEndpoint(AsyncConsumer):
         if connection.close_reason is Reason.TOO_MANY_EVENTS:
             raise PostError(429, Reason.TOO_MANY_EVENTS.text)
         if connection.close_reason is Reason.SESSION_ROTATED:
-            raise gone()
+            raise session_gone()
         if connection.close_reason not in (None, Reason.TRANSPORT_CLOSE):
             raise PostError(400, "expected Engine.IO packets")
         await respond(self.base_send, 200, b"ok", "text/html")
@@ -179,7 +179,7 @@ class PollingEndpoint(AsyncConsumer):
                 await asyncio.sleep(0)
 
     async def _read_body(self) -> bytes:
-        limit = self.server.options.engine.max_payload
+        limit = self.admission.application.options.engine.max_payload
         too_large = PostError(413, f"expected at most {limit} bytes")
         length = self._header(b"content-length")
         if length.isdecimal() and int(length[:20]) > limit:

@@ -14,14 +14,15 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels.consumer import AsyncConsumer
 
 from ..connections.connection import Connection
-from ..exceptions import Refused
+from ..connections.runtime import current_runtime
+from ..exceptions import Refused, session_gone
 from ..fanout.prepared import PreparedMessage, pack, send_event, websocket_frame
-from ..handshake.admission import gone
+from ..handshake.admission import Admission
 from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
 from ..handshake.responses import FORBIDDEN, refuse_websocket
 from ..protocol.framing import Framing
@@ -31,9 +32,6 @@ from ..servers import FRAMES_EXTENSION, TURN_FRAMES, FrameStream
 from ..servers.cutting import cut
 from ..servers.daphne import find_write
 from .polling import PollingTransport
-
-if TYPE_CHECKING:
-    from ..server import SocketIOServer
 
 NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 GOING_AWAY = 1001
@@ -50,7 +48,7 @@ with suppress(ImportError):
 
 
 class WebSocketTransport(AsyncConsumer):
-    """Serves one WebSocket of `server`. Expects `AuthMiddlewareStack` above it."""
+    """Serves one WebSocket. Expects `AuthMiddlewareStack` above it."""
 
     # Slots, as in Connection, because a delivery reads some of them for every client, mostly from cold memory.
     __slots__ = (
@@ -63,17 +61,17 @@ class WebSocketTransport(AsyncConsumer):
         "_stream",
         "_waiting",
         "_writer",
+        "admission",
         "base_send",
         "connection",
         "receive",
         "scope",
-        "server",
     )
     name = "websocket"
     upgrades = ()
 
-    def __init__(self, server: "SocketIOServer") -> None:
-        self.server = server
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
         self.connection: Connection
         self.scope: Any
         self.base_send: Any
@@ -106,7 +104,7 @@ class WebSocketTransport(AsyncConsumer):
         except HandshakeError as error:
             await refuse_websocket(scope, receive, send, error.status, error.fault.code, error.fault.message)
         except Refused as refused:
-            self.server.log_refusal(scope, refused)
+            self.admission.log_refusal(scope, refused)
             await refuse_websocket(scope, receive, send, 403, FORBIDDEN, refused.message, *refused.headers)
         else:
             if opened:
@@ -149,8 +147,8 @@ class WebSocketTransport(AsyncConsumer):
             self.connection.runtime.loop.call_soon(self._drain)
 
     async def _open(self, request: EngineRequest) -> bool:
-        async with self.server.handshake(self.scope) as slot:
-            connection = self.server.new_connection(request, self.scope, self, slot)
+        async with self.admission.handshake(self.scope) as slot:
+            connection = self.admission.new_connection(request, self.scope, self, slot)
             self._attach(connection)
             await self._accept()
             connection.open()
@@ -158,15 +156,15 @@ class WebSocketTransport(AsyncConsumer):
 
     async def _upgrade(self, sid: str) -> bool:
         """Take over from polling; return False when that fails, which the polling session survives."""
-        polling = self.server.runtime.polling.get(sid)
-        connection = self.server.runtime.connections.get(sid) if polling is None else polling.connection
+        polling = current_runtime().polling.get(sid)
+        connection = current_runtime().connections.get(sid) if polling is None else polling.connection
         if connection is None:
-            self.server.count_unknown_sid(self.scope)
-            await self.server.admit_late(self.scope)
+            self.admission.count_unknown_sid(self.scope)
+            await self.admission.admit_late(self.scope)
         else:
-            await self.server.check_owner(connection, self.scope)
-        if sid in self.server.runtime.ended:
-            raise gone()
+            await self.admission.check_owner(connection, self.scope)
+        if sid in current_runtime().ended:
+            raise session_gone()
         if connection is None:
             raise HandshakeError(Fault.UNKNOWN_SID)
         self._attach(connection)
@@ -176,7 +174,7 @@ class WebSocketTransport(AsyncConsumer):
             return False
         polling.candidate = True
         try:
-            async with asyncio.timeout(self.server.options.upgrade_timeout):
+            async with asyncio.timeout(self.admission.application.options.upgrade_timeout):
                 upgraded = await self._probe(polling)
         except TimeoutError:
             upgraded = False

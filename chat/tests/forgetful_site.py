@@ -17,6 +17,6 @@ from chatproject.asgi import application, socketio  # noqa: E402
 
 __all__ = ["application"]
 
-socketio.options = Options.from_settings(
+socketio.application.options = Options.from_settings(
     settings.SOCKETIO | {"RECOVERY": "FORGET" not in os.environ, "RECOVERY_LIMIT": 10}
 )

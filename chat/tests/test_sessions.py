@@ -55,7 +55,7 @@ def call(request: pytest.FixtureRequest) -> Call:
 
 
 def test_every_method_that_asks_the_database_has_its_twin() -> None:
-    inside = {"get_model_class", "read", "lock", "create_model_instance", "astandings", "changes"}
+    inside = {"get_model_class", "read", "lock", "create_model_instance", "astatuses", "changes"}
     written = {name for name in vars(SessionStore) if not name.startswith("_")} - inside
     twins = {name for name in written if inspect.iscoroutinefunction(getattr(SessionStore, name))}
     assert twins == {f"a{name}" for name in written - twins} | {"acreate"}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from channels_socketio import server
+from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.consumer import SocketIOConsumer
+from channels_socketio.handshake import admission
 from channels_socketio.limits.rates import Notices, Rate
 from channels_socketio.middleware import throttle
 from channels_socketio.middleware.throttle import HandshakeThrottle
@@ -37,8 +38,8 @@ class Site:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.server = SocketIOServer([Lobby], admit=everybody, options=options)
-        self.websocket = HandshakeThrottle(self.server.websocket(), self.server)
-        self.polling = HandshakeThrottle(self.server.polling(), self.server)
+        self.websocket = HandshakeThrottle(self.server.websocket(), self.server.handshakes)
+        self.polling = HandshakeThrottle(self.server.polling(), self.server.handshakes)
         self.clients: list[SocketIOCommunicator] = []
 
     async def knock(self, address: str = HERE, session: str | None = None, query: str = "") -> Answer:
@@ -104,7 +105,7 @@ async def open_site() -> AsyncIterator[Build]:
     for site in sites:
         for client in site.clients:
             await client.disconnect()
-        for transport in list(site.server.runtime.polling.values()):
+        for transport in list(current_runtime().polling.values()):
             transport.connection.close(Reason.TRANSPORT_CLOSE)
 
 
@@ -217,14 +218,14 @@ async def test_too_many_messages_in_a_post_are_answered_429_and_end_the_connecti
     await settle()
     assert (await site.poll(query=f"&sid={sid}", body=b"\x1e".join([b'42["x"]'] * 4)))[0] == 200
     assert (await site.poll(query=f"&sid={sid}", body=b"\x1e".join([b'42["x"]'] * 3)))[:2] == (429, b"too many events")
-    assert site.server.runtime.connections == {}
+    assert current_runtime().connections == {}
 
 
 async def test_refusals_are_counted_and_the_log_is_not_flooded(
     open_site: Build, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = Notices(Rate(0.01, 2))
-    for module in (throttle, server):
+    for module in (throttle, admission):
         monkeypatch.setattr(module, "notices", fresh)
     site = open_site(HANDSHAKES_PER_MINUTE=20, CONNECTIONS_PER_ADDRESS=1)
     for _ in range(30):

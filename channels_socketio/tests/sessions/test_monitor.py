@@ -24,6 +24,7 @@ from django.db.models.signals import post_delete
 from django.http import HttpRequest
 from django.utils import timezone
 
+from channels_socketio import signals
 from channels_socketio.connections import runtime
 from channels_socketio.connections.connection import Connection
 from channels_socketio.connections.runtime import current_runtime
@@ -33,7 +34,7 @@ from channels_socketio.history.log import Page
 from channels_socketio.middleware.sessions import AuthMiddlewareStack
 from channels_socketio.revocation import end_sessions, end_user, look_at_all, look_at_sessions
 from channels_socketio.server import SocketIOServer
-from channels_socketio.sessions import monitor, signals
+from channels_socketio.sessions import monitor
 from channels_socketio.sessions.end_reasons import ENDED, EndReason
 from channels_socketio.sessions.monitor import SessionMonitor
 from channels_socketio.testing import SocketIOCommunicator
@@ -216,7 +217,7 @@ async def test_engine_ids_that_ended_with_their_login_session_are_known_for_a_wh
     [sid, _] = current_runtime().connections
     await sync_to_async(SessionStore(key).flush)()
     assert (await close_of(client))["reason"] == "session ended"
-    assert current_runtime().ended == {sid: house.server}
+    assert current_runtime().ended == {sid: house.server.application}
     await eventually(lambda: not current_runtime().ended, "it was forgotten")
     await other.disconnect()
     assert not current_runtime().ended
@@ -265,7 +266,7 @@ async def test_after_a_failed_review_the_client_stays_and_the_others_are_reviewe
             raise LookupError("asked for")
         return EndReason("rude", "Go away.")
 
-    house.server.review = review
+    house.server.application.review = review
     await sync_to_async(look_at_all)()
     await eventually(lambda: calls == 3, "all were reviewed")
     await eventually(lambda: len(current_runtime().connections) == 1, "two had to go")
@@ -736,14 +737,14 @@ async def test_a_rotated_key_opens_nothing_and_says_for_a_while_when_to_ask_agai
     await sync_to_async(SessionStore(key).cycle_key)()
     scope = {"cookies": {"sessionid": key}}
     with pytest.raises(Refused) as refusal:
-        house.server.refuse_rotated(scope)
+        house.server.admission.refuse_rotated(scope)
     assert refusal.value.headers == [(b"retry-after", b"1")]
     monkeypatch.setattr(monitor, "LATE_SECONDS", 0.0)
     with pytest.raises(Refused) as refusal:
-        house.server.refuse_rotated(scope)
+        house.server.admission.refuse_rotated(scope)
     assert refusal.value.headers == []
-    house.server.refuse_rotated({"cookies": {"sessionid": "unknown1"}})
-    house.server.refuse_rotated({})
+    house.server.admission.refuse_rotated({"cookies": {"sessionid": "unknown1"}})
+    house.server.admission.refuse_rotated({})
 
 
 async def test_a_rotation_that_is_taken_back_closes_nothing_and_refuses_nobody(connect: Connect) -> None:

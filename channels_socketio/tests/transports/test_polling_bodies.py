@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from channels.testing import HttpCommunicator, WebsocketCommunicator
 
+from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.server import SocketIOServer
 from channels_socketio.tests.support.contract_site import MAX_PAYLOAD, ContractApp, assert_alive, assert_gone, joined
 from channels_socketio.tests.support.people import everybody
@@ -148,9 +149,9 @@ async def test_candidates_count() -> None:
     opened: Any = await HttpCommunicator(server.polling(), "GET", f"{path}polling").get_response(5)
     sid = json.loads(opened["body"][1:])["sid"]
     for _ in range(11):
-        assert sid in server.runtime.connections
+        assert sid in current_runtime().connections
         candidate = WebsocketCommunicator(server.websocket(), f"{path}websocket&sid={sid}")
         assert await candidate.connect() == (True, None)
         await candidate.send_to("x")
         assert (await candidate.receive_output(5))["type"] == "websocket.close"
-    assert sid not in server.runtime.connections
+    assert sid not in current_runtime().connections

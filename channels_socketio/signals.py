@@ -5,7 +5,7 @@ new session and delete the old one. So the methods of the site's session store b
 wrapped. The alternative, to look for a session with the same content, finds none in caches.
 
 A login over another user's flushes the session, which is no different from its end until `user_logged_in` says so.
-Therefore the guard gives whatever is gone a moment (see sessions/monitor.py).
+Therefore the monitor gives whatever is gone a moment (see sessions/monitor.py).
 
 Rows that are deleted without signals (raw SQL, other services), users that are changed by `QuerySet.update`, and
 sessions that are deleted in caches and files are noticed by the sweep.
@@ -21,11 +21,11 @@ from django.db import router
 from django.db.models.signals import post_delete, post_save, pre_delete
 from django.utils import timezone
 
-from ..revocation import end_sessions, end_user, look_at_sessions, look_at_user, rotate_sessions
-from .end_reasons import LOGGED_OUT, USER_DELETED
-from .status import session_model, session_store
+from .revocation import end_sessions, end_user, look_at_sessions, look_at_user, rotate_sessions
+from .sessions.end_reasons import LOGGED_OUT, USER_DELETED
+from .sessions.status import session_model, session_store
 
-NAME = "channels_socketio.sessions.signals"
+NAME = "channels_socketio.signals"
 FORMER_KEY = "socketio_former_key"  # attribute of a session: the key that it gave up last
 
 Note = Callable[[str], None]
