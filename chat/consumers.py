@@ -9,7 +9,6 @@ import msgspec
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.exceptions import Refused
 from channels_socketio.handshake.admission import require_login_session
-from channels_socketio.limits.addresses import address_of
 from channels_socketio.protocol.reasons import Reason
 from channels_socketio.sessions.end_reasons import BANNED, EndReason
 from chat.bans import ban_list
@@ -44,7 +43,7 @@ async def require_name(scope: Any) -> None:
     if not is_named(scope["session"]):
         raise Refused("no name", "Session unknown or expired.")
     # Looking up the login session has refreshed the list.
-    if scope["session"].row.visitor.banned or ban_list.covers(address_of(scope)):
+    if scope["session"].row.visitor.banned or ban_list.covers(scope["handshake"].address):
         raise Refused("banned", "Banned.")
     scope["session"].row = None  # a socket keeps the session, of whose memory the row is most
 
@@ -52,7 +51,7 @@ async def require_name(scope: Any) -> None:
 def may_not_stay(scope: Any) -> EndReason | None:
     """Return why a connection must end whose login session is live."""
     # The look at the login session has read the list, which is empty nearly always; to find an address costs more.
-    return BANNED if not ban_list.empty and ban_list.covers(address_of(scope)) else None
+    return BANNED if not ban_list.empty and ban_list.covers(scope["handshake"].address) else None
 
 
 class ChatConsumer(SocketIOConsumer):

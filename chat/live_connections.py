@@ -24,7 +24,6 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
 from channels_socketio.connections.runtime import Runtime
-from channels_socketio.limits.addresses import address_of
 from chat.database import DatabaseThread
 from chat.models import LiveConnection, ServerProcess
 from chat.rooms import room_of
@@ -172,7 +171,7 @@ def row_of(process: str, found: "Connection") -> Row:
         user.pk if user is not None and user.is_authenticated else None,
         rooms[:ROOMS_LENGTH],
         found.transport.name,
-        address_of(scope)[:ADDRESS_LENGTH],
+        found.handshake.address[:ADDRESS_LENGTH],
         agent_of(scope)[:AGENT_LENGTH],
         datetime.fromtimestamp(found.since, UTC),
     )

@@ -295,8 +295,11 @@ class Socket:
         runtime = self.connection.runtime
         runtime.sockets[self.id] = self
         rooms, self._rooms = self._rooms, []
-        for room in (*topics_of(self.namespace, self.scope), *(room_key(self.namespace, room) for room in rooms)):
-            self.hub.join(room, self.id, self.connection)
+        handshake = self.connection.handshake
+        for topic in topics_of(self.namespace, handshake.session, handshake.user):
+            self.hub.join(topic, self.id, self.connection)
+        for room in rooms:
+            self.hub.join(room_key(self.namespace, room), self.id, self.connection)
         runtime.tracker.note(self.connection.engine.sid)
         self.consumer.entered()
 

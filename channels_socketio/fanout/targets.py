@@ -1,14 +1,14 @@
-"""What the hub calls the groups of sockets that an event can be addressed to.
+"""The topics of the hub: what it calls the groups of sockets that an event can be addressed to.
 
 The whole namespace goes by its own name, which begins with a slash, and one socket by its id. The others
 are their kind, namespace and name, separated by commas, which a namespace from the wire cannot have: so
-nobody gets into a group by asking for a namespace of its name.
+no client gets into a topic by asking for a namespace of its name.
 """
 
 from collections.abc import Collection
 from typing import Any
 
-from ..sessions.identity import session_hash, session_of, user_of
+from ..sessions.identity import session_hash
 
 
 def room_key(namespace: str, room: str | None) -> str:
@@ -31,11 +31,11 @@ def skip_keys(namespace: str, skip: Collection[str]) -> list[str]:
     return [key for name in skip for key in (name, room_key(namespace, name))]
 
 
-def topics_of(namespace: str, scope: Any) -> list[str]:
-    """Return the groups that a socket belongs to by itself: namespace, login session, user."""
-    groups = [namespace]
-    if (session := session_of(scope)) is not None:
-        groups.append(login_session_key(namespace, session.session_key))
-    if (user := user_of(scope)) is not None:
-        groups.append(user_key(namespace, user))
-    return groups
+def topics_of(namespace: str, session: str | None, user: str | None) -> list[str]:
+    """Return the topics that a socket belongs to by itself: namespace, login session (hashed) and user, if any."""
+    topics = [namespace]
+    if session is not None:
+        topics.append(f"session,{namespace},{session}")
+    if user is not None:
+        topics.append(user_key(namespace, user))
+    return topics
