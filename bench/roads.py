@@ -52,19 +52,27 @@ class Browser(SocketIOCommunicator):
         self.key = key
         self.arrived: Callable[[bytes], None] = lambda frames: None
         self.take: Callable[[Any], None] | None = None
+        self.count: Callable[[int], bool] | None = None
 
     async def send_input(self, message: Any) -> None:
         """Part of asgiref's class. A server's events come from the loop, not from a client."""
         if self.take is None:
             await super().send_input(message)
-        else:
-            asyncio.get_running_loop().call_soon(self.take, message)
+            return
+        loop = asyncio.get_running_loop()
+        if self.count is not None and message["type"] == "websocket.receive":
+            loop.call_soon(self.count, 1)
+        loop.call_soon(self.take, message)
 
     def write_frames(self, frames: bytes) -> None:
         """See FrameStream."""
         self.arrived(frames)
         for text in decode_frames(frames):
             self.output_queue.put_nowait({"type": "websocket.send", "text": text})
+
+    def count_with(self, count: Callable[[int], bool]) -> None:
+        """See FrameStream."""
+        self.count = count
 
     def hand_over(self, take: Callable[[Any], None]) -> Callable[[bytes], None]:
         """See FrameStream."""
