@@ -13,6 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from time import monotonic_ns
 from typing import Any
 
 from ..exceptions import Refused, session_gone
@@ -51,11 +52,11 @@ class Connection:
         "_backlog",
         "_budget",
         "_failed",
+        "_full_at",
         "_handled",
         "_handled_at_check",
         "_messages",
         "_probe_at",
-        "_quiet_at",
         "_unconfirmed",
         "_unconfirmed_at_ping",
         "application",
@@ -106,7 +107,7 @@ class Connection:
         self._handled = 0  # events
         self._handled_at_check = 0
         self._messages = application.options.messages
-        self._quiet_at = 0.0  # when all packets so far are made up for
+        self._full_at = 0  # of the bucket, see limits.rates
 
     @property
     def label(self) -> str:
@@ -163,16 +164,15 @@ class Connection:
         return packets
 
     def count(self, number: int = 1) -> bool:
-        """Count packets or frames of any kind before anybody looks into them; close, and return False, if too many.
+        """Count packets or frames of any kind before they are parsed; close, and return False, if too many.
 
-        See limits: a bucket in one number. After the close it goes on counting.
+        What is refused counts as well, so a client that does not stop is not read again.
         """
         rate = self._messages
         if rate is None:
             return True
-        now = self.runtime.now()
-        self._quiet_at = max(self._quiet_at, now) + number / rate.per_second
-        if self._quiet_at - now <= rate.burst / rate.per_second:
+        self._full_at, wait = rate.take(self._full_at, monotonic_ns(), number)
+        if wait <= 0:
             return True
         if not self.closed:
             notices.note("messages of a connection", "Closed %s: too many messages.", self.label)

@@ -1,9 +1,9 @@
-"""How many connections there are, by login session and by address: each takes a place in both, if there is one.
+"""How many connections there are, by login session and by address. Each connection takes a slot under both keys.
 
-The process's own numbers are exact and cost two additions. With a shared store those of the other processes count
-as well: each tells the store what changes here, under an id of its own, and keeps the id alive. A process that dies
-takes its numbers with it when its lease ends. One that could not tell, because the store did not answer, takes a
-new id and tells all its numbers anew, so that no error stays.
+The counts of this process are exact and cost two additions. With a store, those of the other processes count as well.
+Each process tells the store its changes, under an id of its own, and renews the lease of that id. When a process dies,
+its lease ends, and its counts with it. When the store does not answer, the process may not know what the store has: it
+takes a new id and tells all its counts again, so no error stays.
 """
 
 import asyncio
@@ -12,18 +12,24 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-KEEP_SECONDS = 5.0  # between words to the store; its leases last three times as long
+KEEP_SECONDS = 5.0  # between calls that renew the lease, which lasts three times as long
 
 
 class CountStore(Protocol):
-    """What the processes count together; `shared.RedisStore` says how."""
+    """Counts that all processes share. Its methods renew the lease of `process`, and raise nothing."""
 
-    async def enter(self, process: str, limits: Mapping[str, int]) -> int | None: ...
-    async def change(self, process: str, changes: Mapping[str, int]) -> bool: ...
+    async def enter(self, process: str, limits: Mapping[str, int]) -> int | None:
+        """Count one more under each key, unless one of them is at its limit.
+
+        Return the number of that key, from 1, 0 if there is none, and None without an answer.
+        """
+
+    async def change(self, process: str, changes: Mapping[str, int]) -> bool:
+        """Add a number to the count of each key. Return whether the store has answered."""
 
 
 class LimitReached(Exception):
-    """There is no place left; `key` is what has as many as it may."""
+    """There is no slot left under `key`."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -31,7 +37,7 @@ class LimitReached(Exception):
 
 
 class Slot:
-    """What one connection counts as; to be left once it is over."""
+    """The keys under which one connection is counted, until it leaves."""
 
     __slots__ = ("_counts", "_keys")
 
@@ -39,25 +45,25 @@ class Slot:
         self._counts, self._keys = connection_counts, keys
 
     def leave(self) -> None:
-        """Count no more; nothing happens the second time."""
+        """Give the slot back. A second call does nothing."""
         keys, self._keys = self._keys, ()
         self._counts.release(keys)
 
 
 class ConnectionCounts:
-    """The places of one server in this process."""
+    """The connection counts of this process."""
 
     def __init__(self, store: CountStore | None = None) -> None:
         self.counts: dict[str, int] = {}
         self._store = store
         self._id = secrets.token_hex(8)
-        self._known = True  # whether the store has all numbers under the id
-        self._left: Counter[str] = Counter()  # not told yet
+        self._known = True  # whether the store has all counts under the id
+        self._left: Counter[str] = Counter()  # what the store does not know yet
         self._updater: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
     async def enter(self, limits: Mapping[str, int]) -> Slot:
-        """Take a place under each key of `limits`, which says how many there are; raises Full."""
+        """Take a slot under each key of `limits`, which says how many there are. Raises LimitReached."""
         for key, limit in limits.items():
             if self.counts.get(key, 0) >= limit:
                 raise LimitReached(key)
@@ -69,7 +75,7 @@ class ConnectionCounts:
         return slot
 
     def release(self, keys: tuple[str, ...]) -> None:
-        """Part of Place.leave."""
+        """Count one less under each key. Part of Slot.leave."""
         self._drop(keys)
         if self._store is not None and self._known and keys:
             self._left.update(keys)
@@ -100,7 +106,7 @@ class ConnectionCounts:
             if process == self._id:
                 self._drop(tuple(limits))
             else:
-                self.release(tuple(limits))  # the store was told all numbers meanwhile, this one with them
+                self.release(tuple(limits))  # the store was told all counts meanwhile, these with them
             raise LimitReached(list(limits)[full - 1])
 
     def _lose(self, process: str) -> None:
@@ -109,7 +115,7 @@ class ConnectionCounts:
             self._left.clear()
 
     async def _update_store(self, store: CountStore) -> None:
-        """Tell the store what is left, and that this process lives, as long as it has connections."""
+        """Tell the store what has changed and renew the lease, as long as there are connections."""
         while self.counts or self._left or not self._known:
             process = self._id
             if self._known:

@@ -1,25 +1,25 @@
-"""How often something may happen: buckets of tokens, by key, and what is said when one is empty.
+"""How often something may happen: token buckets by key, and the log lines about refusals.
 
-A bucket is one number, the time at which it will be full again (the generic cell rate algorithm), in whole
-nanoseconds, so that nothing is lost to rounding. It needs no timer: full buckets are forgotten while others are
-used. There are at most `most` of them; then those go that were not used for longest.
+All limits use one algorithm, the generic cell rate algorithm. A bucket is one number: the time at which it is full
+again. Times are whole nanoseconds, so nothing is lost to rounding. A bucket needs no timer, and a full one need not be
+stored. `Rate.take` is the algorithm. The script in `limits/redis.py` says the same in Lua, and a test compares them.
 
-With a store all processes share the buckets (see `limits/redis.py`). The process's own are asked first, so that a flood
-costs no questions, and they alone count while the store does not answer.
+With a store all processes share the buckets. A process asks its own buckets first, so a flood costs no round trips.
+They alone count while the store does not answer.
 """
 
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from threading import Lock
 from typing import Protocol
 
 MOST_KEYS = 100_000
 SECOND = 1_000_000_000
-FORGET = 2  # full buckets that one question clears away: more than it can add
+FORGET = 2  # full buckets that one call of take() deletes: more than it can add
 
 Clock = Callable[[], int]
 
@@ -28,26 +28,45 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`burst` at once, and `per_second` of them in the long run."""
+    """`burst` at once, and `per_second` of them in the long run.
+
+    `interval`: nanoseconds in which one token comes. `capacity`: nanoseconds in which an empty bucket fills up.
+    """
 
     per_second: float
     burst: int
+    interval: int = field(init=False, repr=False, compare=False)
+    capacity: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Compute what `take` needs."""
+        object.__setattr__(self, "interval", ceil(SECOND / self.per_second))
+        object.__setattr__(self, "capacity", self.interval * self.burst)
 
     @classmethod
     def per_minute(cls, number: int) -> "Rate":
-        """Return a rate by which a whole minute's number may come at once."""
+        """Return a rate at which a whole minute's number may come at once."""
         return cls(number / 60, number)
+
+    def take(self, full_at: int, now: int, cost: int = 1) -> tuple[int, int]:
+        """Take `cost` tokens at `now` from the bucket that is full at `full_at`.
+
+        Return when it is full again, and the wait until the tokens are there, 0 or less if they are there now.
+        After a refusal the caller keeps the old time, unless refusals are to cost tokens as well.
+        """
+        full_at = (full_at if full_at > now else now) + cost * self.interval
+        return full_at, full_at - now - self.capacity
 
 
 class Store(Protocol):
     """Buckets that all processes share."""
 
     async def take(self, key: str, rate: Rate, cost: int) -> float | None:
-        """As Limiter's; None also when the store does not answer. Never raises."""
+        """As Limiter.take. Return None also when the store does not answer. Raises nothing."""
 
 
 class Limiter:
-    """Limits what is called `name` to `rate`, for each key; without a rate it limits nothing."""
+    """Limits what is called `name` to `rate`, for each key. Without a rate it limits nothing."""
 
     def __init__(self, name: str, rate: Rate | None, store: Store | None = None) -> None:
         self.name, self.rate = name, rate
@@ -64,7 +83,7 @@ class Limiter:
         return wait
 
     def take_here(self, key: str, cost: int = 1) -> float | None:
-        """As take(), from this process's buckets alone."""
+        """Take tokens as take() does, from this process's buckets alone."""
         return None if self._buckets is None else self._buckets.take(key, cost)
 
     def give_back(self, key: str) -> None:
@@ -74,13 +93,12 @@ class Limiter:
 
 
 class Buckets:
-    """The buckets of one process. Threads may share them."""
+    """The buckets of one process, at most `most`: the least recently used go first. Threads may share them."""
 
     def __init__(self, rate: Rate, most: int = MOST_KEYS, clock: Clock = time.monotonic_ns) -> None:
         self.rate = rate
-        self._interval = ceil(SECOND / rate.per_second)
         self._most, self._clock, self._lock = most, clock, Lock()
-        self._full_at: dict[str, int] = {}  # those used last at the end
+        self._full_at: dict[str, int] = {}  # the most recently used last
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -92,8 +110,7 @@ class Buckets:
         with self._lock:
             now = self._clock()
             self._forget(now)
-            full_at = max(self._full_at.get(key, now), now) + cost * self._interval
-            wait = full_at - now - self.rate.burst * self._interval
+            full_at, wait = self.rate.take(self._full_at.get(key, now), now, cost)
             if wait > 0:
                 return wait / SECOND
             self._full_at.pop(key, None)
@@ -103,10 +120,10 @@ class Buckets:
             return None
 
     def give_back(self, key: str) -> None:
-        """Put a token back that was taken; a bucket that is full stays so."""
+        """Put back a token that was taken. A full bucket stays full."""
         with self._lock:
             if key in self._full_at:
-                self._full_at[key] -= self._interval
+                self._full_at[key] -= self.rate.interval
 
     def _forget(self, now: int) -> None:
         for _ in range(FORGET):
@@ -117,7 +134,7 @@ class Buckets:
 
 
 class Notices:
-    """Refusals, counted by name; strangers cause them, so a few of each are logged and then one now and then."""
+    """Counts refusals by name and logs some of them: strangers cause them, so the log must not grow with them."""
 
     def __init__(self, rate: Rate, clock: Clock = time.monotonic_ns) -> None:
         self.counts: Counter[str] = Counter()

@@ -1,8 +1,8 @@
-"""What processes count together, in Redis.
+"""Token buckets and connection counts that all processes share, in Redis.
 
-Each question is one script, so it is one round trip and nothing comes in between. The clock is Redis's own. When
-Redis does not answer in time, nobody waits for it again for a while: each process then limits by its own numbers
-alone, which lets through as many times the limit as there are processes, and refuses nobody who should not be.
+Each call is one script: one round trip, atomic. The clock is Redis's own. When Redis does not answer in time, a process
+does not ask it again for `PAUSE` seconds and limits by its own numbers alone. N processes then let through up to N
+times the limit, and refuse nothing that is within it.
 """
 
 import asyncio
@@ -11,40 +11,41 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from time import monotonic
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from ..loops import PerLoop
 from .rates import Rate
 
 TIMEOUT = 1.0
-PAUSE = 2.0  # without questions after one that was not answered
-CONNECTIONS = 50  # to Redis; who needs one more waits
-MICROSECONDS = 1_000_000
-LEASE_MS = 15_000  # that a process counts after its last word
-COUNTS_MS = 86_400_000  # that counts are kept which nobody changes
+PAUSE = 2.0  # seconds without calls after one that was not answered
+CONNECTIONS = 50  # to Redis; a call that needs one more waits
+MICROSECOND = 1_000  # nanoseconds
+MICROSECONDS = 1_000_000  # in a second
+LEASE_MS = 15_000  # from a process's last call until its connections count no more
+COUNTS_MS = 86_400_000  # from the last change of a count until it is deleted
 TIMES = (LEASE_MS, COUNTS_MS)
 UNREACHABLE = (RedisError, OSError, TimeoutError)
 
-# The bucket's number is the time at which it is full, as in limits/rates.py. A clock that was set back must not lock
-# anybody out, hence the `min`.
+# `Rate.take` in Lua, in microseconds. KEYS: the bucket. ARGV: cost and capacity, as times. Returns the wait, or else 0.
+# If Redis's clock is set back, the bucket is empty at most: hence the `min`.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local capacity = ARGV[2] - 0
 local full_at = tonumber(redis.call('GET', KEYS[1]) or now)
-local room = ARGV[2] - 0
-full_at = math.min(math.max(full_at, now), now + room) + ARGV[1]
-local wait = full_at - now - room
+full_at = math.min(math.max(full_at, now), now + capacity) + ARGV[1]
+local wait = full_at - now - capacity
 if wait > 0 then return wait end
 redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 return 0
 """
-# Each key is a hash of what each process counts, of which those that are alive matter. ARGV: the own id, what precedes
-# an id in the name of its lease, the lease, how long counts are kept; then a limit for each key. Returns the number of
-# the first key that is full, or else 0.
+# Each key is a hash: a count for each process. Only processes with a lease count. ARGV: this process's id, the prefix
+# of the leases' names, the lease, how long counts are kept; then a limit for each key. Returns the number of the first
+# key that is at its limit, or else 0.
 ENTER = """
 local alive = ARGV[2]
 redis.call('SET', alive .. ARGV[1], 1, 'PX', ARGV[3])
@@ -85,7 +86,7 @@ logger = logging.getLogger(__name__)
 
 
 class RedisStore:
-    """Buckets and counts in the Redis server at `url`. Part of Limiter's and ConnectionCounts' contracts.
+    """Implements `rates.Store` and `connection_counts.CountStore` with the Redis server at `url`.
 
     Stores with the same `prefix` count together.
     """
@@ -93,31 +94,26 @@ class RedisStore:
     def __init__(self, url: str, prefix: str) -> None:
         self._url = url
         self._prefix = f"socketio:{prefix}"
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+        self._client = PerLoop(self._new_client)
         self._silent_until = 0.0
 
     async def take(self, key: str, rate: Rate, cost: int) -> float | None:
-        """See limits.Store."""
-        interval = ceil(MICROSECONDS / rate.per_second)
+        """See rates.Store."""
+        interval = ceil(rate.interval / MICROSECOND)
         wait = await self._run(TAKE, [f"{self._prefix}:{key}"], [interval * cost, interval * rate.burst])
         return wait / MICROSECONDS if wait else None
 
     async def enter(self, process: str, limits: Mapping[str, int]) -> int | None:
-        """Count one more in each key unless one of them is at its limit.
-
-        Returns the number of that one, from 1, 0 for none, and None without an answer.
-        """
+        """See CountStore."""
         return await self._run(ENTER, self._counts(limits), self._arguments(process, limits))
 
     async def change(self, process: str, changes: Mapping[str, int]) -> bool:
-        """Change counts, and stay alive; return whether that was answered."""
+        """See CountStore."""
         return await self._run(CHANGE, self._counts(changes), self._arguments(process, changes)) is not None
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose(close_connection_pool=True)
+        await self._client().aclose(close_connection_pool=True)
 
     def _counts(self, keys: Iterable[str]) -> list[str]:
         return [f"{self._prefix}:connections:{key}" for key in keys]
@@ -136,10 +132,7 @@ class RedisStore:
             logger.warning("Redis did not answer: limits count in this process alone. %s", type(error).__name__)
             return None
 
-    def _client(self) -> "Redis":
-        loop = asyncio.get_running_loop()
-        if (client := self._clients.get(loop)) is None:
-            retry: Any = Retry(NoBackoff(), 0)
-            pool = BlockingConnectionPool.from_url(self._url, max_connections=CONNECTIONS, timeout=TIMEOUT, retry=retry)
-            client = self._clients[loop] = Redis(connection_pool=pool)
-        return client
+    def _new_client(self) -> "Redis":
+        retry: Any = Retry(NoBackoff(), 0)
+        pool = BlockingConnectionPool.from_url(self._url, max_connections=CONNECTIONS, timeout=TIMEOUT, retry=retry)
+        return Redis(connection_pool=pool)

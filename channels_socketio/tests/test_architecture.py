@@ -14,8 +14,9 @@ IMPURE = {"asyncio", "datetime", "os", "random", "secrets", "select", "socket", 
 # What each room imports when it runs: folders, and modules at the top.
 ARROWS: dict[str, set[str]] = {
     "protocol": set(),
-    "limits": set(),
+    "limits": {"loops"},
     "exceptions": set(),
+    "loops": set(),
     "sessions": {"protocol"},
     "options": {"limits", "protocol"},
     "fanout": {"options", "protocol", "sessions"},

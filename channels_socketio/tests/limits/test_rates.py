@@ -5,14 +5,16 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis import Redis as SyncRedis
 
 from channels_socketio.limits.rates import Buckets, Limiter, Notices, Rate, Store
-from channels_socketio.limits.redis import RedisStore
+from channels_socketio.limits.redis import TAKE, RedisStore
 from channels_socketio.tests.support.processes import Redis
 
 SECOND = 1_000_000_000
@@ -38,6 +40,13 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def sync_redis(redis: Redis) -> Iterator[SyncRedis]:
+    """A client of the Redis server."""
+    with SyncRedis.from_url(redis.url) as client:
+        yield client
+
+
 class Silent:
     """A store that does not answer."""
 
@@ -45,7 +54,7 @@ class Silent:
         return None
 
 
-class LimitReached:
+class Exhausted:
     """A store in which others have taken everything."""
 
     async def take(self, key: str, rate: Rate, cost: int) -> float | None:
@@ -142,7 +151,7 @@ async def test_many_at_the_same_time_get_no_more_than_there_is(in_redis: list[Re
 
 
 async def test_what_others_took_counts_here() -> None:
-    assert await Limiter("x", Rate(1, 5), LimitReached()).take("ada") == 3.0
+    assert await Limiter("x", Rate(1, 5), Exhausted()).take("ada") == 3.0
 
 
 async def test_redis_forgets_full_buckets(in_redis: list[RedisStore]) -> None:
@@ -180,6 +189,30 @@ def test_a_bucket_gives_no_more_than_rate_times_time_and_a_burst_and_hardly_less
         clock.now += round(told * SECOND)  # what was promised holds
         assert buckets.take("ada") is None
         taken += 1
+
+
+CLOCK = "local time = redis.call('TIME')\nlocal now = time[1] * 1000000 + time[2]\n"
+# A bucket of Redis expires by Redis's clock, so intervals are longer than the test.
+SLOW_RATES = st.builds(Rate, st.sampled_from([0.0101, 1 / 70, 1 / 33, 0.01]), st.integers(1, 30))
+STEPS = st.lists(st.tuples(st.integers(-20, 1000), st.integers(1, 30)), min_size=1, max_size=40)
+
+
+@given(rate=SLOW_RATES, steps=STEPS)
+@settings(max_examples=100)
+def test_the_script_in_redis_and_the_function_agree(sync_redis: SyncRedis, rate: Rate, steps: list[Any]) -> None:
+    """The unit does not matter to the script. So it is given nanoseconds, and its clock by hand."""
+    assert TAKE.count(CLOCK) == 1
+    script = TAKE.replace(CLOCK, "local now = ARGV[3] - 0\n")
+    key, now, full_at = uuid4().hex, 1000 * SECOND, 0
+    for seconds, cost in steps:
+        now += seconds * SECOND
+        cost = min(cost, rate.burst)
+        # The minimum is `full_at` unless the clock was set back.
+        new, wait = rate.take(min(full_at, now + rate.capacity), now, cost)
+        assert sync_redis.eval(script, 1, key, rate.interval * cost, rate.capacity, now) == max(wait, 0)
+        if wait <= 0:
+            full_at = new
+            assert int(sync_redis.get(key) or 0) == full_at
 
 
 @given(keys=st.lists(st.integers(0, 40), max_size=300), wait=st.integers(0, SECOND))
