@@ -7,12 +7,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info
 
 from .fanout.backplane import crosses_processes
-from .options import find_problems
+from .options import Options, find_problems
 
 
 def check_options(**kwargs: Any) -> list[CheckMessage]:
     """Check `SOCKETIO` in the settings (id channels_socketio.E001)."""
-    problems = find_problems(getattr(settings, "SOCKETIO", {}))
+    problems = find_problems(Options, getattr(settings, "SOCKETIO", {}))
     return [Error(problem, id="channels_socketio.E001") for problem in problems]
 
 

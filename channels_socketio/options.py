@@ -1,42 +1,19 @@
-"""The protocol's own options: `SOCKETIO = {...}` in Django's settings.
+"""The options in Django's settings: `Options` is the schema of the dictionary `SOCKETIO`.
 
-| key | default | meaning |
-|---|---|---|
-| PING_INTERVAL | 25.0 | seconds between heartbeats |
-| PING_TIMEOUT | 20.0 | seconds that a client has to answer one |
-| MAX_PAYLOAD | 1_000_000 | bytes of one message from a client, and of all attachments of one event |
-| CONNECT_TIMEOUT | 45.0 | seconds until a client must have joined a namespace |
-| REASSEMBLY_TIMEOUT | 20.0 | seconds until all attachments of an event must have come |
-| MAX_NAMESPACES | 100 | namespaces that one connection may be in |
-| QUEUE_BUDGET | 4_194_304 | bytes sent to a client that it has not confirmed; above, it is a slow consumer |
-| BACKLOG | 256 | events of one connection that wait for their handlers; above, reading pauses |
-| UPGRADE_TIMEOUT | 10.0 | seconds that a WebSocket has to take over from polling |
-| RECOVERY | True | whether clients that come back to a namespace with a log get what they missed |
-| RECOVERY_SECONDS | 604_800.0 | seconds after its first connect in which a client may come back as the same socket |
-| RECOVERY_LIMIT | 500 | entries of a log that are sent to a client that missed them; of more it is only told |
-| LOG_INTERVAL | 1.0 | seconds between looks into the logs for what the news of other processes did not tell |
-| SESSION_CHECK_INTERVAL | 30.0 | seconds between looks at all login sessions, for ends that no news told of |
-| LEGACY_CLIENTS | False | whether Socket.IO clients 1.x and 2.x (Engine.IO 3) may connect |
-| LIMITS | True | whether the limits below hold; False is for load tests |
-| CONNECTIONS_PER_SESSION | 10 | connections that one login session may have |
-| CONNECTIONS_PER_ADDRESS | 100 | connections that one address may have |
-| HANDSHAKES_PER_MINUTE | 600 | handshakes that one address may begin, where HandshakeThrottle is in front |
-| MESSAGES_PER_SECOND | 50 | packets of any kind that one connection may send in the long run; above, it is closed |
-| MESSAGES_AT_ONCE | 500 | packets of any kind that one connection may send at once |
-| LIMITS_REDIS | '' | the Redis server in which processes count together; empty: each counts alone |
-| TRUSTED_PROXIES | () | addresses and networks whose X-Forwarded-For is believed, `unix` for a Unix socket |
-| REQUIRE_ORIGIN | False | whether clients are refused that do not say which site they are from, as browsers do |
-| PREFIX | '' | what this site's names in Redis begin with: at most 40 of A-Z a-z 0-9 - _; empty: from SECRET_KEY |
+Validation, the values of a server and the tables in the documents come from a schema. A new option is one field of it,
+and the code that uses the field. A site may have schemas of its own.
 """
 
-import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
 
+import msgspec
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.crypto import salted_hmac
+from msgspec import Meta
 
 from .limits.addresses import UNIX, networks
 from .limits.rates import Rate
@@ -46,148 +23,18 @@ from .protocol.socketio import SocketIOOptions
 if TYPE_CHECKING:
     from .limits.redis import RedisStore
 
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-PREFIX = re.compile(r"[A-Za-z0-9_-]{0,40}")  # names of groups have at most 99 characters
+Schema = TypeVar("Schema", bound=msgspec.Struct)
+
 HASH_LENGTH = 16  # of the default prefix: 64 bits
 
-DEFAULTS: dict[str, Any] = {
-    "PING_INTERVAL": 25.0,
-    "PING_TIMEOUT": 20.0,
-    "MAX_PAYLOAD": 1_000_000,
-    "CONNECT_TIMEOUT": 45.0,
-    "REASSEMBLY_TIMEOUT": 20.0,
-    "MAX_NAMESPACES": 100,
-    "QUEUE_BUDGET": 4_194_304,
-    "BACKLOG": 256,
-    "UPGRADE_TIMEOUT": 10.0,
-    "RECOVERY": True,
-    "RECOVERY_SECONDS": 604_800.0,
-    "RECOVERY_LIMIT": 500,
-    "LOG_INTERVAL": 1.0,
-    "SESSION_CHECK_INTERVAL": 30.0,
-    "LEGACY_CLIENTS": False,
-    "LIMITS": True,
-    "CONNECTIONS_PER_SESSION": 10,
-    "CONNECTIONS_PER_ADDRESS": 100,
-    "HANDSHAKES_PER_MINUTE": 600,
-    "MESSAGES_PER_SECOND": 50,
-    "MESSAGES_AT_ONCE": 500,
-    "LIMITS_REDIS": "",
-    "TRUSTED_PROXIES": (),
-    "REQUIRE_ORIGIN": False,
-    "PREFIX": "",
-}
+
+def expected(text: str, secret: bool = False) -> Meta:
+    """Say what the error for a wrong value expects. A `secret` value may hold a password, so it is not shown."""
+    return Meta(extra={"expected": text, "secret": secret})
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The options of one server, checked."""
-
-    engine: EngineOptions
-    socketio: SocketIOOptions
-    queue_budget: int
-    backlog: int
-    upgrade_timeout: float
-    legacy_clients: bool
-    recovery: bool
-    recovery_seconds: float
-    recovery_limit: int
-    log_interval: float
-    session_check_interval: float
-    limits: bool
-    connections_per_session: int
-    connections_per_address: int
-    handshakes: Rate | None
-    messages: Rate | None
-    limits_redis: str
-
-    @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> "Options":
-        """Return the options for `SOCKETIO`; raises ImproperlyConfigured with all that is wrong."""
-        if problems := find_problems(settings):
-            raise ImproperlyConfigured(" ".join(problems))
-        values = DEFAULTS | dict(settings)
-        payload = int(values["MAX_PAYLOAD"])
-        return cls(
-            engine=EngineOptions(values["PING_INTERVAL"], values["PING_TIMEOUT"], payload),
-            socketio=SocketIOOptions(
-                values["CONNECT_TIMEOUT"], values["REASSEMBLY_TIMEOUT"], payload, int(values["MAX_NAMESPACES"])
-            ),
-            queue_budget=int(values["QUEUE_BUDGET"]),
-            backlog=int(values["BACKLOG"]),
-            upgrade_timeout=values["UPGRADE_TIMEOUT"],
-            legacy_clients=values["LEGACY_CLIENTS"],
-            recovery=values["RECOVERY"],
-            recovery_seconds=values["RECOVERY_SECONDS"],
-            recovery_limit=int(values["RECOVERY_LIMIT"]),
-            log_interval=values["LOG_INTERVAL"],
-            session_check_interval=values["SESSION_CHECK_INTERVAL"],
-            limits=values["LIMITS"],
-            connections_per_session=values["CONNECTIONS_PER_SESSION"],
-            connections_per_address=values["CONNECTIONS_PER_ADDRESS"],
-            handshakes=Rate.per_minute(values["HANDSHAKES_PER_MINUTE"]) if values["LIMITS"] else None,
-            messages=Rate(values["MESSAGES_PER_SECOND"], values["MESSAGES_AT_ONCE"]) if values["LIMITS"] else None,
-            limits_redis=values["LIMITS_REDIS"] if values["LIMITS"] else "",
-        )
-
-
-def find_problems(settings: object, name: str = "SOCKETIO", defaults: Mapping[str, Any] = DEFAULTS) -> list[str]:
-    """Return one sentence for each thing that is wrong in the dictionary called `name`."""
-    if not isinstance(settings, Mapping):
-        return [f"{name}: expected a dictionary, got {type(settings).__name__}."]
-    problems = []
-    for key, value in settings.items():
-        if key not in defaults:
-            problems.append(f"{name}[{key!r}]: expected one of {', '.join(defaults)}.")
-        elif problem := _problem_of_prefix(value) if key == "PREFIX" else _problem(value, defaults[key]):
-            problems.append(f"{name}[{key!r}]: {problem}.")
-    return problems
-
-
-def site_prefix() -> str:
-    """Return what names in Redis and of groups of the channel layer begin with, so that sites do not share them.
-
-    It is the same in all processes of a site: the option PREFIX of the settings, by default a hash of the SECRET_KEY.
-    """
-    prefix = getattr(django_settings, "SOCKETIO", {}).get("PREFIX")
-    return prefix or salted_hmac("channels_socketio.prefix", "prefix", algorithm="sha256").hexdigest()[:HASH_LENGTH]
-
-
-def redis_store(url: str) -> "RedisStore | None":
-    """Return what processes of this site count in together, in the Redis server at `url`, None for no URL."""
-    if not url:
-        return None
-    from .limits.redis import RedisStore  # needs a package that others can do without
-
-    return RedisStore(url, site_prefix())
-
-
-def _problem(value: object, default: object) -> str | None:
-    match default:
-        case bool():
-            return None if isinstance(value, bool) else f"expected True or False, got {value!r}"
-        case str():
-            return _problem_of_address(value)
-        case tuple():
-            return _problem_of_proxies(value)
-        case _:
-            return _problem_of_number(value, default)
-
-
-def _problem_of_address(value: object) -> str | None:
-    if isinstance(value, str) and (not value or value.startswith(REDIS_SCHEMES)):
-        return None
-    # What came is not shown: it may hold a password.
-    return f"expected an address that starts with {' or '.join(REDIS_SCHEMES)}, or an empty text"
-
-
-def _problem_of_prefix(value: object) -> str | None:
-    if isinstance(value, str) and PREFIX.fullmatch(value):
-        return None
-    return f"expected at most 40 letters, digits, hyphens and underscores, got {value!r}"
-
-
-def _problem_of_proxies(value: object) -> str | None:
+def check_proxies(value: Any) -> str | None:
+    """Return what is wrong with a list of trusted proxies."""
     if not isinstance(value, list | tuple):
         return f"expected a list of addresses and networks, got {value!r}"
     for entry in value:
@@ -198,10 +45,166 @@ def _problem_of_proxies(value: object) -> str | None:
     return None
 
 
-def _problem_of_number(value: object, default: object) -> str | None:
-    whole = isinstance(default, int)
-    expected = "a whole number above 0" if whole else "a number of seconds above 0"
-    types = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, types) or not 0 < value < float("inf"):
-        return f"expected {expected}, got {value!r}"
+REDIS = "an address that starts with redis:// or rediss:// or unix://, or an empty text"
+PREFIX = "at most 40 letters, digits, hyphens and underscores"  # names of groups have at most 99 characters
+Flag = Annotated[bool, expected("True or False")]
+Count = Annotated[int, Meta(gt=0), expected("a whole number above 0")]
+Seconds = Annotated[float, Meta(gt=0, le=sys.float_info.max), expected("a number of seconds above 0")]
+RedisURL = Annotated[str, Meta(pattern=r"\A((redis|rediss|unix)://|\Z)"), expected(REDIS, secret=True)]
+Proxies = Annotated[Any, Meta(extra={"check": check_proxies})]
+Prefix = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{0,40}\Z"), expected(PREFIX)]
+
+
+def doc(text: str) -> Meta:
+    """Return the description of an option, as it stands in the documents' tables."""
+    return Meta(description=text)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename=str.upper):
+    """The options of one server."""
+
+    ping_interval: Annotated[Seconds, doc("seconds between heartbeats")] = 25.0
+    ping_timeout: Annotated[Seconds, doc("seconds that a client has to answer one")] = 20.0
+    max_payload: Annotated[Count, doc("bytes of one message from a client, and of all attachments of one event")] = (
+        1_000_000
+    )
+    connect_timeout: Annotated[Seconds, doc("seconds until a client must have joined a namespace")] = 45.0
+    reassembly_timeout: Annotated[Seconds, doc("seconds until all attachments of an event must have come")] = 20.0
+    max_namespaces: Annotated[Count, doc("namespaces that one connection may be in")] = 100
+    queue_budget: Annotated[
+        Count, doc("bytes sent to a client that it has not confirmed; above, it is a slow consumer")
+    ] = 4_194_304
+    backlog: Annotated[Count, doc("events of one connection that wait for their handlers; above, reading pauses")] = 256
+    upgrade_timeout: Annotated[Seconds, doc("seconds that a WebSocket has to take over from polling")] = 10.0
+    recovery: Annotated[Flag, doc("whether clients that come back to a namespace with a log get what they missed")] = (
+        True
+    )
+    recovery_seconds: Annotated[
+        Seconds, doc("seconds after its first connect in which a client may come back as the same socket")
+    ] = 604_800.0
+    recovery_limit: Annotated[
+        Count, doc("entries of a log that are sent to a client that missed them; of more it is only told")
+    ] = 500
+    log_interval: Annotated[Seconds, doc("seconds between looks into the logs for what the channel layer has lost")] = (
+        1.0
+    )
+    session_check_interval: Annotated[
+        Seconds, doc("seconds between looks at all login sessions, for ends that nobody told of")
+    ] = 30.0
+    legacy_clients: Annotated[Flag, doc("whether Socket.IO clients 1.x and 2.x (Engine.IO 3) may connect")] = False
+    limits: Annotated[Flag, doc("whether the limits below hold; False is for load tests")] = True
+    connections_per_session: Annotated[Count, doc("connections that one login session may have")] = 10
+    connections_per_address: Annotated[Count, doc("connections that one address may have")] = 100
+    handshakes_per_minute: Annotated[
+        Count, doc("handshakes that one address may begin, where `HandshakeThrottle` is in front")
+    ] = 600
+    messages_per_second: Annotated[
+        Count, doc("packets of any kind that one connection may send in the long run; above, it is closed")
+    ] = 50
+    messages_at_once: Annotated[Count, doc("packets of any kind that one connection may send at once")] = 500
+    limits_redis: Annotated[
+        RedisURL, doc("the Redis server in which processes count together; empty: each counts alone")
+    ] = ""
+    trusted_proxies: Annotated[
+        Proxies, doc("addresses and networks whose `X-Forwarded-For` is believed, `unix` for a Unix socket")
+    ] = ()
+    require_origin: Annotated[
+        Flag, doc("whether clients are refused that do not say which site they are from, as browsers do")
+    ] = False
+    prefix: Annotated[
+        Prefix,
+        doc(
+            f"what this site's names in Redis and the channel layer begin with, {PREFIX}; empty: a hash of `SECRET_KEY`"
+        ),
+    ] = ""
+
+    @cached_property
+    def engine(self) -> EngineOptions:
+        """The options of the Engine.IO protocol."""
+        return EngineOptions(self.ping_interval, self.ping_timeout, self.max_payload)
+
+    @cached_property
+    def socketio(self) -> SocketIOOptions:
+        """The options of the Socket.IO protocol."""
+        return SocketIOOptions(self.connect_timeout, self.reassembly_timeout, self.max_payload, self.max_namespaces)
+
+    @cached_property
+    def handshakes(self) -> Rate | None:
+        """How often an address may begin a handshake, None for no limit."""
+        return Rate.per_minute(self.handshakes_per_minute) if self.limits else None
+
+    @cached_property
+    def messages(self) -> Rate | None:
+        """How many packets a connection may send, None for no limit."""
+        return Rate(self.messages_per_second, self.messages_at_once) if self.limits else None
+
+
+def load(schema: type[Schema], settings: Mapping[str, Any], name: str = "SOCKETIO") -> Schema:
+    """Return the options in the dictionary called `name`. Raises ImproperlyConfigured with all that is wrong."""
+    if problems := find_problems(schema, settings, name):
+        raise ImproperlyConfigured(" ".join(problems))
+    return msgspec.convert(dict(settings), schema)
+
+
+def find_problems(schema: type[msgspec.Struct], settings: object, name: str = "SOCKETIO") -> list[str]:
+    """Return one sentence for each thing that is wrong in the dictionary called `name`."""
+    if not isinstance(settings, Mapping):
+        return [f"{name}: expected a dictionary, got {type(settings).__name__}."]
+    types = option_types(schema)
+    problems = []
+    for key, value in settings.items():
+        if key not in types:
+            problems.append(f"{name}[{key!r}]: expected one of {', '.join(types)}.")
+        elif problem := _problem(types[key], value):
+            problems.append(f"{name}[{key!r}]: {problem}.")
+    return problems
+
+
+def option_types(schema: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the type of each option by its key."""
+    hints = get_type_hints(schema, include_extras=True)
+    return {
+        key: hints[field] for key, field in zip(schema.__struct_encode_fields__, schema.__struct_fields__, strict=True)
+    }
+
+
+def table(schema: type[msgspec.Struct]) -> str:
+    """Return the schema as a Markdown table: key, default, meaning."""
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for (key, kind), default in zip(option_types(schema).items(), schema.__struct_defaults__, strict=True):
+        description = next(meta.description for meta in kind.__metadata__ if meta.description)
+        rows.append(f"| `{key}` | {_shown(default)} | {description} |")
+    return "\n".join(rows)
+
+
+def site_prefix() -> str:
+    """Return what names in Redis and of the channel layer's groups begin with, so that sites do not share them.
+
+    All processes of a site have the same prefix.
+    """
+    prefix = getattr(django_settings, "SOCKETIO", {}).get("PREFIX")
+    return prefix or salted_hmac("channels_socketio.prefix", "prefix", algorithm="sha256").hexdigest()[:HASH_LENGTH]
+
+
+def redis_store(url: str) -> "RedisStore | None":
+    """Return what processes of this site count in together, in the Redis server at `url`, None for no URL."""
+    if not url:
+        return None
+    from .limits.redis import RedisStore  # needs a package that sites without Redis lack
+
+    return RedisStore(url, site_prefix())
+
+
+def _problem(kind: Any, value: object) -> str | None:
+    extra: dict[str, Any] = next(meta.extra for meta in kind.__metadata__ if meta.extra)
+    if "check" in extra:
+        return cast("str | None", extra["check"](value))
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return f"expected {extra['expected']}" + ("" if extra["secret"] else f", got {value!r}")
     return None
+
+
+def _shown(default: Any) -> str:
+    return f"`{default:_}`" if type(default) in (int, float) else f"`{default!r}`"

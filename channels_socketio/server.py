@@ -9,7 +9,7 @@ from .connections.application import Application, Review, Routes
 from .consumer import SocketIOConsumer
 from .handshake.admission import Admission, Admit, require_login_session
 from .limits.rates import Limiter
-from .options import Options
+from .options import Options, load
 from .transports.http import PollingEndpoint
 from .transports.websocket import WebSocketTransport
 
@@ -31,7 +31,7 @@ class SocketIOServer:
         options: Mapping[str, Any] | None = None,
         review: Review = lambda scope: None,
     ) -> None:
-        chosen = Options.from_settings(getattr(settings, "SOCKETIO", {}) if options is None else options)
+        chosen = load(Options, getattr(settings, "SOCKETIO", {}) if options is None else options)
         self.application = Application(Routes(consumers), chosen, review)
         self.admission = Admission(self.application, admit)
         self.application.endpoint = self.polling()

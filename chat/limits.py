@@ -1,53 +1,45 @@
-"""How often a visitor may do what costs: `CHAT = {...}` in Django's settings.
+"""How often a visitor may do what costs: `CHAT = {...}` in Django's settings, which `ChatOptions` describes.
 
-| key | default | meaning |
-|---|---|---|
-| MESSAGES_PER_SECOND | 5 | messages of one login session in the long run |
-| MESSAGES_AT_ONCE | 20 | messages of one login session that may come at once |
-| NEW_ROOMS_PER_MINUTE | 10 | rooms in which one login session may say the first word |
-| NEW_SESSIONS_PER_MINUTE | 120 | login sessions that one address may begin |
-
-`LIMITS=off` lifts them all. Processes count together where `REDIS_URL` is set, each for itself otherwise.
+`LIMITS=off` lifts all these limits. Processes count together where `REDIS_URL` is set, each for itself otherwise.
 """
 
 from functools import cache
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from channels_socketio.exceptions import Refused
 from channels_socketio.limits.addresses import counted_as
 from channels_socketio.limits.rates import Limiter, Rate, notices
-from channels_socketio.options import find_problems, redis_store
+from channels_socketio.options import Count, Options, doc, find_problems, load, redis_store
 
-DEFAULTS: dict[str, Any] = {
-    "MESSAGES_PER_SECOND": 5,
-    "MESSAGES_AT_ONCE": 20,
-    "NEW_ROOMS_PER_MINUTE": 10,
-    "NEW_SESSIONS_PER_MINUTE": 120,
-}
+
+class ChatOptions(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """The options of the chat."""
+
+    messages_per_second: Annotated[Count, doc("messages of one login session in the long run, over all its tabs")] = 5
+    messages_at_once: Annotated[Count, doc("messages of one login session that may come at once")] = 20
+    new_rooms_per_minute: Annotated[Count, doc("rooms in which one login session may say the first word")] = 10
+    new_sessions_per_minute: Annotated[Count, doc("login sessions that one address may begin")] = 120
 
 
 class Limits:
-    """The chat's limits of this process; raises ImproperlyConfigured when `CHAT` is wrong."""
+    """The chat's limits of this process. Raises ImproperlyConfigured when `CHAT` is wrong."""
 
     def __init__(self) -> None:
-        if problems := problems_in_settings():
-            raise ImproperlyConfigured(" ".join(problems))
-        values = DEFAULTS | getattr(settings, "CHAT", {})
-        on = settings.LIMITS
-        store = redis_store(str(settings.SOCKETIO.get("LIMITS_REDIS", ""))) if on else None
-        messages = Rate(values["MESSAGES_PER_SECOND"], values["MESSAGES_AT_ONCE"])
-        rooms = Rate.per_minute(values["NEW_ROOMS_PER_MINUTE"])
-        sessions = Rate.per_minute(values["NEW_SESSIONS_PER_MINUTE"])
-        self.messages = Limiter("messages", messages if on else None, store)
-        self.rooms = Limiter("rooms", rooms if on else None, store)
-        self.sessions = Limiter("sessions", sessions if on else None, store)
+        options = load(ChatOptions, getattr(settings, "CHAT", {}), "CHAT")
+        self._store = redis_store(load(Options, settings.SOCKETIO).limits_redis) if settings.LIMITS else None
+        self.messages = self._limiter("messages", Rate(options.messages_per_second, options.messages_at_once))
+        self.rooms = self._limiter("rooms", Rate.per_minute(options.new_rooms_per_minute))
+        self.sessions = self._limiter("sessions", Rate.per_minute(options.new_sessions_per_minute))
+
+    def _limiter(self, name: str, rate: Rate) -> Limiter:
+        return Limiter(name, rate if settings.LIMITS else None, self._store)
 
 
 @cache
@@ -57,7 +49,7 @@ def current_limits() -> Limits:
 
 
 async def count_message(visitor: Any, first: bool) -> None:
-    """Count a message of a visitor, who has one login session; `first`: it makes a room. Raises Refused."""
+    """Count a message of a visitor, which makes a room if it is the `first`. Raises Refused."""
     limits = current_limits()
     checks = (limits.messages, limits.rooms) if first else (limits.messages,)
     for limiter in checks:
@@ -68,7 +60,7 @@ async def count_message(visitor: Any, first: bool) -> None:
 
 
 def count_session(address: str) -> float | None:
-    """Count a login session that begins; return in how many seconds it may if that is too many. For threads."""
+    """Count a new login session. Return in how many seconds it may begin if there are too many. For threads."""
     limiter = current_limits().sessions
     wait = async_to_sync(limiter.take)(counted_as(address))
     if wait is not None:
@@ -82,18 +74,14 @@ def too_fast(limiter: Limiter, wait: float) -> Refused:
     return Refused("too fast", message, retry_after=ceil(wait * 1000) / 1000)
 
 
-def problems_in_settings() -> list[str]:
-    """Return one sentence for each thing that is wrong in `CHAT`."""
-    return find_problems(getattr(settings, "CHAT", {}), "CHAT", DEFAULTS)
-
-
 def check_limits(**kwargs: Any) -> list[CheckMessage]:
     """Check `CHAT` in the settings (id chat.E001)."""
-    return [Error(problem, id="chat.E001") for problem in problems_in_settings()]
+    problems = find_problems(ChatOptions, getattr(settings, "CHAT", {}), "CHAT")
+    return [Error(problem, id="chat.E001") for problem in problems]
 
 
 def forget(setting: str, **kwargs: Any) -> None:
-    """Tests change settings; what was made of the old ones goes."""
+    """Make the limits anew when a test has changed the settings."""
     if setting in {"CHAT", "LIMITS", "SOCKETIO"}:
         current_limits.cache_clear()
 

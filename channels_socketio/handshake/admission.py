@@ -57,7 +57,7 @@ class Admission:
         options = application.options
         self.application = application
         self.admit = admit
-        self.store = redis_store(options.limits_redis)
+        self.store = redis_store(options.limits_redis if options.limits else "")
         self.handshakes = Limiter("handshakes", options.handshakes, self.store)
         self.unknown_sids = Limiter("unknown sids", options.handshakes)
 

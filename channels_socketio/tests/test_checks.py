@@ -8,15 +8,9 @@ from django.core import checks
 from pytest_django import Settings
 
 from channels_socketio.checks import check_layer, check_options
+from channels_socketio.options import Options, option_types
 
-KEYS = (
-    "PING_INTERVAL, PING_TIMEOUT, MAX_PAYLOAD, CONNECT_TIMEOUT, REASSEMBLY_TIMEOUT, MAX_NAMESPACES, QUEUE_BUDGET, "
-    "BACKLOG, UPGRADE_TIMEOUT, RECOVERY, RECOVERY_SECONDS, RECOVERY_LIMIT, LOG_INTERVAL, "
-    "SESSION_CHECK_INTERVAL, LEGACY_CLIENTS, "
-    "LIMITS, CONNECTIONS_PER_SESSION, CONNECTIONS_PER_ADDRESS, HANDSHAKES_PER_MINUTE, MESSAGES_PER_SECOND, "
-    "MESSAGES_AT_ONCE, LIMITS_REDIS, TRUSTED_PROXIES, REQUIRE_ORIGIN, PREFIX"
-)
-
+KEYS = ", ".join(option_types(Options))
 NO_REDIS = "expected an address that starts with redis:// or rediss:// or unix://, or an empty text"
 NO_PREFIX = "expected at most 40 letters, digits, hyphens and underscores, got"
 NO_PROXY = "expected addresses, networks such as 10.0.0.0/8, or 'unix', got"

@@ -17,7 +17,7 @@ from django.conf import settings  # noqa: E402  (after the setup, as all below)
 from channels_socketio.connections.application import Routes  # noqa: E402
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
 from channels_socketio.exceptions import Refused  # noqa: E402
-from channels_socketio.options import Options  # noqa: E402
+from channels_socketio.options import Options, load  # noqa: E402
 from channels_socketio.protocol.reasons import Reason  # noqa: E402
 from chat.consumers import ChatConsumer  # noqa: E402
 from chatproject.asgi import application, socketio  # noqa: E402
@@ -60,4 +60,4 @@ class Locked(SocketIOConsumer):
 
 
 socketio.application.routes = Routes([ChatConsumer, Lounge, Locked])
-socketio.application.options = Options.from_settings(settings.SOCKETIO | {"PING_INTERVAL": 0.5})
+socketio.application.options = load(Options, settings.SOCKETIO | {"PING_INTERVAL": 0.5})

@@ -12,11 +12,11 @@ django.setup()
 
 from django.conf import settings  # noqa: E402  (after the setup, as all below)
 
-from channels_socketio.options import Options  # noqa: E402
+from channels_socketio.options import Options, load  # noqa: E402
 from chatproject.asgi import application, socketio  # noqa: E402
 
 __all__ = ["application"]
 
-socketio.application.options = Options.from_settings(
-    settings.SOCKETIO | {"RECOVERY": "FORGET" not in os.environ, "RECOVERY_LIMIT": 10}
+socketio.application.options = load(
+    Options, settings.SOCKETIO | {"RECOVERY": "FORGET" not in os.environ, "RECOVERY_LIMIT": 10}
 )

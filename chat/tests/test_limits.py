@@ -12,12 +12,14 @@ from pytest_django import Settings
 from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.exceptions import Refused
 from channels_socketio.limits.rates import Rate, notices
+from channels_socketio.options import option_types, table
 from channels_socketio.protocol.reasons import Reason
+from channels_socketio.tests.support.documents import documented_limits, readme
 from channels_socketio.tests.support.people import Connect, eventually
 from channels_socketio.tests.test_checks import NO_REDIS
-from chat import consumers, limits
+from chat import consumers
 from chat.database import in_thread
-from chat.limits import count_message, current_limits
+from chat.limits import ChatOptions, count_message, current_limits
 from chat.models import LoginSession, Room, Visitor
 from chat.rooms import namespace_of
 from chat.tests.people import visit
@@ -42,7 +44,7 @@ def counted(name: str) -> float:
         (None, "CHAT: expected a dictionary, got NoneType."),
         ({"MESSAGES_AT_ONCE": 0}, "CHAT['MESSAGES_AT_ONCE']: expected a whole number above 0, got 0."),
         ({"MESSAGES_PER_SECOND": "5"}, "CHAT['MESSAGES_PER_SECOND']: expected a whole number above 0, got '5'."),
-        ({"X": 1}, f"CHAT['X']: expected one of {', '.join(limits.DEFAULTS)}."),
+        ({"X": 1}, f"CHAT['X']: expected one of {', '.join(option_types(ChatOptions))}."),
     ],
 )
 def test_each_wrong_setting_is_an_error_with_one_sentence(settings: Settings, value: Any, problem: str) -> None:
@@ -57,8 +59,11 @@ def test_the_defaults_are_those_that_are_written_down(settings: Settings) -> Non
     found = current_limits()
     assert (found.messages.rate, found.rooms.rate) == (Rate(5, 20), Rate(1 / 6, 10))
     assert found.sessions.rate == Rate(2, 120)
-    for key, default in limits.DEFAULTS.items():
-        assert f"| {key} | {default} |" in str(limits.__doc__)
+    assert f"\n\n{table(ChatOptions)}\n\n" in readme()
+    documented = documented_limits("CHAT")
+    assert [key for key, _ in documented] == list(option_types(ChatOptions))
+    for key, default in documented:
+        assert f"| `{key}` | `{default}` |" in table(ChatOptions)
 
 
 async def test_with_limits_off_nothing_is_limited(settings: Settings) -> None:
