@@ -24,7 +24,7 @@ class TransportFilter(admin.SimpleListFilter):
     title = gettext_lazy("transport")
     parameter_name = "by"
 
-    def session_loader(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
         return [("websocket", "websocket"), ("polling", "polling")]
 
@@ -39,7 +39,7 @@ class ProcessFilter(admin.SimpleListFilter):
     title = gettext_lazy("process")
     parameter_name = "at"
 
-    def session_loader(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the processes that live."""
         living = ServerProcess.objects.filter(heartbeat__gte=ServerProcess.oldest_heartbeat())
         return list(living.order_by("name").values_list("pk", "name"))

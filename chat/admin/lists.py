@@ -65,7 +65,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     sortable_by = ()
-    session_loader: ClassVar[tuple[str, ...]] = ()  # beside those of filters, what an address may ask for
+    lookups: ClassVar[tuple[str, ...]] = ()  # beside those of filters, what an address may ask for
 
     class Media:
         css: ClassVar[dict[str, list[str]]] = {"all": ["chat/console.css"]}
@@ -92,7 +92,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         dates = [f"{self.date_hierarchy}__{part}" for part in DATE_PARTS]
         if lookup in dates:  # a month is a range of the index only within its year
             return request is not None and all(part in request.GET for part in dates[: dates.index(lookup)])
-        return lookup in (*filters, *self.session_loader)
+        return lookup in (*filters, *self.lookups)
 
     def describe(self, obj: Any) -> str:
         """Return what a moderator has to read about an object before something is done to it."""

@@ -25,7 +25,7 @@ class DeletedFilter(admin.SimpleListFilter):
     title = gettext_lazy("deletion")
     parameter_name = "deleted"
 
-    def session_loader(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
         return [("yes", gettext_lazy("deleted"))]
 
@@ -42,7 +42,7 @@ class MessageAdmin(ModeratesVisitors):
     list_display_links = ("number",)
     list_select_related = ("room",)
     list_filter = (DeletedFilter,)
-    session_loader = ("visitor__id__exact",)
+    lookups = ("visitor__id__exact",)
     date_hierarchy = "at"
     search_fields = ("room__slug",)
     search_help_text = gettext_lazy(

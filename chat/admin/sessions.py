@@ -29,7 +29,7 @@ class LiveFilter(admin.SimpleListFilter):
     title = gettext_lazy("life")
     parameter_name = "life"
 
-    def session_loader(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
         return [("live", gettext_lazy("live")), ("expired", gettext_lazy("expired"))]
 

@@ -176,8 +176,8 @@ def test_the_list_shows_who_is_banned_or_muted(admin_client: Client) -> None:
         rows = admin_client.get(f"/admin/chat/visitor/?{query}").context["cl"].result_list
         return {row.name for row in rows}
 
-    assert names("standing=banned") == {1, 3}
-    assert names("standing=muted") == {2, 3}
+    assert names("status=banned") == {1, 3}
+    assert names("status=muted") == {2, 3}
     assert names("q=192.0.2.7") == {1, 2, 3, 4}
     for model in ("visitor", "loginsession"):
         page = admin_client.get(f"/admin/chat/{model}/").content.decode()
