@@ -187,10 +187,10 @@ def site_prefix() -> str:
 
 
 def redis_store(url: str) -> "RedisStore | None":
-    """Return what processes of this site count in together, in the Redis server at `url`, None for no URL."""
+    """Return the store at `url`, in which the processes of this site count together, None for no URL."""
     if not url:
         return None
-    from .limits.redis import RedisStore  # needs a package that sites without Redis lack
+    from .limits.redis import RedisStore  # needs a package that is not always installed
 
     return RedisStore(url, site_prefix())
 

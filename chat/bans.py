@@ -1,25 +1,21 @@
-"""Who may not come in: bans of addresses, as one process knows them.
+"""Bans of addresses, as one process knows them.
 
-Every page and every handshake asks, and the table changes a few times a day; so each process keeps a copy and reads
-it again when it is `SECONDS` old, or when its sockets' login sessions are looked at. The bans of visitors need no copy:
-they are in the visitor's row, which is read with the login session.
+Every page and every handshake asks, and the table changes a few times a day. So each process keeps a copy. It reads the
+bans again when the copy is `SECONDS` old, or when its sockets' login sessions are looked at. The bans of visitors need
+no copy: they are in the visitor's row, which is read with the login session.
 """
 
 import logging
 import time
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from ipaddress import ip_network
 
 from django.utils import timezone
 
+from channels_socketio.limits.addresses import Network, network_of, parse
 from chat.models import AddressBan, lies_ahead
 
 SECONDS = 1.0
-BLOCK_V6 = 64  # a single subscriber has as many IPv6 addresses as this leaves, and may take another at any moment
-MAPPED = IPv6Network("::ffff:0:0/96")  # IPv4 in the clothes of IPv6
-
-Network = IPv4Network | IPv6Network
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +39,7 @@ class BanList:
         until: dict[Network, datetime] = {}
         for text, end in rows:
             try:
-                network = ip_network(network_of(text))
+                network = network_of(text)
             except ValueError:  # written past `moderation`: one row must not shut everybody out
                 logger.error("Expected an address or a network in a ban, got %r", text)
             else:
@@ -67,7 +63,7 @@ class BanList:
 
     def covers(self, address: str | None) -> bool:
         """Return whether a ban that was read covers the address; that costs a look for each length of prefix."""
-        if self.empty or (found := parse(address)) is None:
+        if self.empty or (found := parse(address or "")) is None:
             return False
         networks = (ip_network((found, length), strict=False) for length in self._prefixes[found.version])
         return any(lies_ahead(self._until.get(network)) for network in networks)
@@ -80,28 +76,3 @@ def is_banned(address: str | None) -> bool:
     """Return whether nobody may come in from this address. For synchronous code."""
     ban_list.refresh()
     return ban_list.covers(address)
-
-
-def block_of(address: str | None) -> str:
-    """Return the network that a ban of this address bans: itself, or all of its subscriber's in IPv6; "" for none."""
-    found = parse(address)
-    if found is None:
-        return ""
-    return str(ip_network((found, BLOCK_V6 if found.version == 6 else 32), strict=False))
-
-
-def network_of(text: str) -> str:
-    """Return an address or network as `AddressBan` has it; raises ValueError."""
-    network = ip_network(text.strip(), strict=False)
-    if isinstance(network, IPv6Network) and network.subnet_of(MAPPED):
-        return str(ip_network((parse(str(network.network_address)), network.prefixlen - MAPPED.prefixlen)))
-    return str(network)
-
-
-def parse(address: str | None) -> Any:
-    """Return an address to calculate with, in its IPv4 form if it has one; None if it is none."""
-    try:
-        found = ip_address((address or "").partition("%")[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-from channels_socketio.limits.addresses import address_of_request
+from channels_socketio.limits.addresses import address_of_request, block_of
 from chat import bans, limits, names
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore
@@ -48,7 +48,7 @@ class LoginSessionMiddleware(MiddlewareMixin):
             wait = limits.count_session(address)
             if wait is not None:
                 return too_many(request, wait)
-            names.assign(session, address=bans.block_of(address))
+            names.assign(session, address=block_of(address))
         return None
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -87,7 +87,7 @@ def touch(row: LoginSession, address: str) -> None:
     now = timezone.now()
     visitor = row.visitor
     if visitor is not None and now - visitor.last_seen >= TOUCH_EVERY:
-        Visitor.objects.filter(pk=visitor.pk).update(last_seen=now, address=bans.block_of(address))
+        Visitor.objects.filter(pk=visitor.pk).update(last_seen=now, address=block_of(address))
 
 
 def is_shut_out(request: HttpRequest) -> bool:

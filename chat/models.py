@@ -18,7 +18,7 @@ class Visitor(models.Model):
 
     `name` is NULL once the number was released. Whoever holds the number next is another
     visitor: an identity is never inherited. `address` is what a ban of the visitor's address
-    would ban: where the last page was opened from, as `chat.bans.block_of` writes it.
+    would ban: where the last page was opened from, as the library's `block_of` writes it.
     `chat.moderation` is the only writer of the times of ban and silence; NULL is neither.
     """
 
@@ -57,7 +57,7 @@ class Visitor(models.Model):
 class AddressBan(models.Model):
     """A network, or one address as the smallest of networks, from which nobody may come in.
 
-    `chat.moderation` is the only writer, `chat.bans` the reader. `network` is as `chat.bans.network_of` writes it.
+    `chat.moderation` is the only writer, `chat.bans` the reader. `network` is as the library's `network_of` writes it.
     """
 
     network = models.CharField(max_length=50, unique=True)

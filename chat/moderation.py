@@ -15,10 +15,11 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
+from channels_socketio.limits.addresses import network_of
 from channels_socketio.revocation import end_sessions, look_at_all
 from channels_socketio.sessions.end_reasons import BANNED
 from chat import services
-from chat.bans import ban_list, network_of
+from chat.bans import ban_list
 from chat.models import FOREVER, AddressBan, LoginSession, Message, Visitor
 from chat.services import Draft, Receipt
 
@@ -80,7 +81,7 @@ def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> Ad
 
     Raises ValueError when it is neither.
     """
-    network = network_of(network)
+    network = str(network_of(network))
     with transaction.atomic():
         values = {"until": until, "reason": reason}
         made, _ = AddressBan.objects.update_or_create(network=network, defaults=values)

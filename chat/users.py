@@ -16,8 +16,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.signals import pre_save
 
-from channels_socketio.limits.addresses import address_of_request
-from chat import bans, names
+from channels_socketio.limits.addresses import address_of_request, block_of
+from chat import names
 
 
 def is_number(name: str) -> bool:
@@ -54,4 +54,4 @@ def name_again(request: Any, **signal: Any) -> None:
     """Give the login session a name if the one that the login replaces had one."""
     session: Any = getattr(request, "session", None)
     if getattr(session, "had_name", False) and not names.is_named(session):
-        names.assign(session, address=bans.block_of(address_of_request(request)))
+        names.assign(session, address=block_of(address_of_request(request)))

@@ -1,9 +1,11 @@
-"""Whose request it is: the address that limits count by and that operators see.
+"""Addresses: which one a request comes from, and which network an address belongs to.
 
-It is the peer of the TCP connection, unless that is a proxy named in `TRUSTED_PROXIES`. What such a proxy says in
-X-Forwarded-For is read from the right, where the nearest one writes, and the first address that is not a
-trusted proxy's is the client's: whatever stands further left may be the client's invention. Servers must not do
-the same on their own (uvicorn does, for proxies at 127.0.0.1, unless it is told `--no-proxy-headers`).
+A request comes from the peer of the TCP connection, unless that is a proxy named in `TRUSTED_PROXIES`. The header
+X-Forwarded-For of such a proxy is read from the right, where the nearest proxy writes. The first address that is not a
+trusted proxy's is the client's. The client may have invented everything to the left of it. Servers must not do the same
+on their own: uvicorn does, for proxies at 127.0.0.1, unless it is told `--no-proxy-headers`.
+
+IPv4 inside IPv6 (`::ffff:192.0.2.1`) is IPv4 everywhere.
 """
 
 import ipaddress
@@ -13,57 +15,70 @@ from typing import Any
 
 from django.conf import settings
 
-UNIX = "unix"  # among the trusted proxies: whoever comes by a Unix socket, and so has no address
+UNIX = "unix"  # among the trusted proxies: clients of a Unix socket, which have no address
 UNKNOWN = "unknown"
-IPV6_PREFIX = 64  # what one IPv6 customer has at least
+IPV6_PREFIX = 64  # one subscriber has at least the addresses that this leaves, and may take any of them
+FOUND = "channels_socketio.address"  # in the scope of a request, and in a Django request's META: its address
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4 inside IPv6
+
 
 def address_of(scope: Any) -> str:
-    """Return the address of an ASGI request's client in its usual form, `unknown` without one."""
-    client = scope.get("client")
-    forwarded = ""
-    if trusted := trusted_proxies():
-        values = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-        forwarded = b",".join(values).decode("latin-1")
-    return find_address(client[0] if client else None, forwarded, trusted)
+    """Return the address of an ASGI request in its usual form, `unknown` without one. It is found once for a scope."""
+    address: str | None = scope.get(FOUND)
+    if address is None:
+        client = scope.get("client")
+        forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        address = find_address(client[0] if client else None, forwarded.decode("latin-1"), trusted_proxies())
+        scope[FOUND] = address
+    return address
 
 
 def address_of_request(request: Any) -> str:
-    """Return the address of a Django request's client, as `address_of` does."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    return find_address(request.META.get("REMOTE_ADDR") or None, forwarded, trusted_proxies())
+    """Return the address of a Django request, as `address_of` does."""
+    meta = request.META
+    if FOUND not in meta:
+        peer, forwarded = meta.get("REMOTE_ADDR") or None, meta.get("HTTP_X_FORWARDED_FOR", "")
+        meta[FOUND] = find_address(peer, forwarded, trusted_proxies())
+    return str(meta[FOUND])
 
 
 def counted_as(address: str) -> str:
-    """Return what an address counts as: IPv6 by the network of one customer, who may take any address in it."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
+    """Return what an address, in its usual form, counts as: IPv6 as the network of one subscriber."""
+    return (block_of(address) or address) if ":" in address else address
+
+
+def block_of(address: str | None) -> str:
+    """Return the network of one subscriber that an address is in: for IPv4 itself. Return "" for what is no address."""
+    found = parse(address or "")
+    if found is None:
+        return ""
+    return str(ipaddress.ip_network((found, IPV6_PREFIX if found.version == 6 else 32), strict=False))
 
 
 def find_address(peer: str | None, forwarded: str, trusted: Sequence[str]) -> str:
-    """Return the client's address: the peer's, or that in `forwarded`, X-Forwarded-For, as far as proxies are trusted.
+    """Return the client's address: the peer's, or one in `forwarded`, X-Forwarded-For, as far as proxies are trusted.
 
-    Where a trusted proxy names nobody, or what is no address, it is the address of that proxy.
+    If a trusted proxy names no address, it is the address of that proxy.
     """
     address = UNKNOWN if peer is None else plain(peer)
     if not is_trusted(UNIX if peer is None else address, trusted):
         return address
     for entry in reversed(forwarded.split(",")):
-        named = plain(without_port(entry.strip()))
-        if parse(named) is None:
+        named = parse(without_port(entry.strip()))
+        if named is None:
             return address
-        address = named
+        address = str(named)
         if not is_trusted(address, trusted):
             return address
     return address
 
 
 def hint(scope: Any) -> str:
-    """Return what an operator may have to know about an address that is refused."""
+    """Return what to log with a refused address if the proxy's header was there but not believed."""
     forwarded = any(name == b"x-forwarded-for" for name, _ in scope["headers"])
     return "" if trusted_proxies() or not forwarded else " (X-Forwarded-For is believed of TRUSTED_PROXIES only)"
 
@@ -83,25 +98,37 @@ def is_trusted(address: str, trusted: Sequence[str]) -> bool:
 
 @lru_cache(maxsize=8)
 def networks(trusted: tuple[str, ...]) -> list[Network]:
-    """Return the networks among trusted proxies; raises ValueError for what is none."""
-    return [ipaddress.ip_network(entry) for entry in trusted if entry != UNIX]
+    """Return the networks among trusted proxies. Raises ValueError for what is no network."""
+    return [network_of(entry, strict=True) for entry in trusted if entry != UNIX]
+
+
+def network_of(text: str, strict: bool = False) -> Network:
+    """Return a network, or an address as the smallest network. Raises ValueError.
+
+    `strict`: a network must not name an address inside itself, as `10.0.0.1/8` does.
+    """
+    network = ipaddress.ip_network(text.strip(), strict)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED):
+        first = network.network_address.ipv4_mapped
+        return ipaddress.IPv4Network((str(first), network.prefixlen - MAPPED.prefixlen))
+    return network
 
 
 @lru_cache(maxsize=4096)
 def parse(address: str) -> Address | None:
-    """Return an address, None for what is none."""
+    """Return an address without its zone, None for what is no address."""
     try:
-        return ipaddress.ip_address(address)
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
+    return (found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else found
 
 
 @lru_cache(maxsize=4096)
 def plain(address: str) -> str:
-    """Return an address in its usual form, IPv4 inside IPv6 as IPv4; what is none stays as it is."""
-    found = parse(address.partition("%")[0])  # without the zone of a link-local address
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return address if found is None else str(mapped or found)
+    """Return an address in its usual form. What is no address stays as it is."""
+    found = parse(address)
+    return address if found is None else str(found)
 
 
 def without_port(entry: str) -> str:

@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_lazy
 
+from channels_socketio.limits.addresses import network_of
 from chat import moderation
 from chat.admin.lists import ReadOnlyAdmin, end_of
-from chat.bans import network_of
 from chat.models import FOREVER, AddressBan
 
 
@@ -31,7 +31,7 @@ class AddressBanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
     def clean_network(self) -> str:
         """Return it as it is kept."""
         try:
-            return network_of(self.cleaned_data["network"])
+            return str(network_of(self.cleaned_data["network"]))
         except ValueError as error:
             raise ValidationError(gettext("Expected an address or a network: %s") % error) from None
 
@@ -58,7 +58,7 @@ class AddressBanAdmin(ReadOnlyAdmin):
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Find by the exact network."""
         try:
-            return queryset.filter(network=network_of(term))
+            return queryset.filter(network=str(network_of(term)))
         except ValueError:
             return queryset.none()
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, gettext_lazy
 
+from channels_socketio.limits.addresses import block_of
 from chat import moderation
 from chat.admin.confirming import BanForm, ReasonForm, UnbanForm, UntilForm, confirm
 from chat.admin.lists import ReadOnlyAdmin, end_of, link_to, shown, users_called, whole_number
-from chat.bans import block_of
 from chat.models import LoginSession, Message, Room, Visitor
 
 LATELY = 20  # messages of a visitor

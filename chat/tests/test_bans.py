@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chat import bans
-from chat.bans import BanList, block_of, network_of
+from chat.bans import BanList
 from chat.models import FOREVER, AddressBan
 
 
@@ -79,42 +79,6 @@ def test_a_row_that_is_no_network_shuts_nobody_out_and_is_logged(
     AddressBan.objects.filter(network="192.0.2.0/24").delete()
     banned.read()
     assert banned.covers("192.0.2.8")
-
-
-@pytest.mark.parametrize(
-    ("address", "block"),
-    [
-        ("192.0.2.7", "192.0.2.7/32"),
-        ("::ffff:192.0.2.7", "192.0.2.7/32"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("unknown", ""),
-        (None, ""),
-    ],
-)
-def test_what_a_ban_of_an_address_bans(address: str | None, block: str) -> None:
-    assert block_of(address) == block
-
-
-@pytest.mark.parametrize(
-    ("text", "network"),
-    [
-        (" 192.0.2.7 ", "192.0.2.7/32"),
-        ("192.0.2.7/24", "192.0.2.0/24"),
-        ("2001:DB8::1/64", "2001:db8::/64"),
-        ("2001:db8::1", "2001:db8::1/128"),
-        ("::ffff:192.0.2.7", "192.0.2.7/32"),
-        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
-    ],
-)
-def test_how_a_network_is_kept(text: str, network: str) -> None:
-    assert network_of(text) == network
-
-
-@pytest.mark.parametrize("text", ["", "x", "192.0.2", "192.0.2.7/33", "192.0.2.7 192.0.2.8"])
-def test_what_is_no_network(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        network_of(text)
 
 
 def test_for_ever_is_after_all_times_in_all_zones() -> None:

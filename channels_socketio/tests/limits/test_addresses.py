@@ -4,9 +4,20 @@ from typing import Any
 
 import pytest
 from django.test import RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_django import Settings
 
-from channels_socketio.limits.addresses import address_of, address_of_request, counted_as, hint
+from channels_socketio.limits import addresses
+from channels_socketio.limits.addresses import (
+    address_of,
+    address_of_request,
+    block_of,
+    counted_as,
+    hint,
+    network_of,
+    parse,
+)
 
 PROXIES = ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "unix"]
 
@@ -97,7 +108,74 @@ def test_an_address_has_one_form(settings: Settings, peer: str, address: str) ->
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
         ("unknown", "unknown"),
+        ("fd:3", "fd:3"),
     ],
 )
 def test_ipv6_counts_by_the_network_of_one_customer(address: str, counted: str) -> None:
     assert counted_as(address) == counted
+
+
+@pytest.mark.parametrize(
+    ("address", "block"),
+    [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", ""),
+        (None, ""),
+    ],
+)
+def test_the_block_of_an_address_is_what_one_subscriber_has(address: str | None, block: str) -> None:
+    assert block_of(address) == block
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        (" 192.0.2.7 ", "192.0.2.7/32"),
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        ("2001:DB8::1/64", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::1/128"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+    ],
+)
+def test_a_network_has_one_form(text: str, network: str) -> None:
+    assert str(network_of(text)) == network
+
+
+@pytest.mark.parametrize("text", ["", "x", "192.0.2", "192.0.2.7/33", "192.0.2.7 192.0.2.8"])
+def test_what_is_no_network(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        network_of(text)
+
+
+@pytest.mark.parametrize("proxy", ["::ffff:10.0.0.0/104", "::ffff:10.1.2.3", "10.0.0.0/8"])
+@pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3", "::ffff:a01:203"])
+def test_ipv4_inside_ipv6_is_ipv4_for_trusted_proxies_as_well(settings: Settings, proxy: str, peer: str) -> None:
+    settings.SOCKETIO = {"TRUSTED_PROXIES": [proxy]}
+    assert address_of(scope(peer, ["198.51.100.1"])) == "198.51.100.1"
+
+
+def test_the_address_of_a_request_is_found_once(
+    settings: Settings, rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever copies the scope, as middleware does, has the address as well."""
+    settings.SOCKETIO = {"TRUSTED_PROXIES": PROXIES}
+    handshake = scope("10.1.2.3", ["198.51.100.1"])
+    page: Any = rf.get("/", REMOTE_ADDR="10.1.2.3", HTTP_X_FORWARDED_FOR="198.51.100.1")
+    assert address_of(handshake) == address_of_request(page) == "198.51.100.1"
+    monkeypatch.delattr(addresses, "find_address")
+    assert address_of(handshake) == address_of(dict(handshake)) == address_of_request(page) == "198.51.100.1"
+
+
+@given(st.text(max_size=60) | st.ip_addresses().map(str) | st.from_regex(r"[0-9a-f:%./]*", fullmatch=True))
+def test_any_text_is_an_address_or_none_and_nothing_raises(text: str) -> None:
+    found, block = parse(text), block_of(text)
+    assert (found is None) is (block == "")
+    assert counted_as(text) in {text, block}
+    if found is not None:
+        assert found in network_of(block)
+        assert parse(str(found)) == found
+        assert block_of(str(network_of(block).network_address)) == block
