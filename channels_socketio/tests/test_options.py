@@ -44,8 +44,8 @@ def test_without_limits_there_is_no_rate() -> None:
 
 def test_without_limits_a_server_has_no_store_to_count_in() -> None:
     redis = {"LIMITS_REDIS": "redis://127.0.0.1"}
-    assert SocketIOServer([], options=redis).store is not None
-    assert SocketIOServer([], options=redis | {"LIMITS": False}).store is None
+    assert SocketIOServer([], options=redis).admission.store is not None
+    assert SocketIOServer([], options=redis | {"LIMITS": False}).admission.store is None
 
 
 def test_the_readme_has_the_table_of_options() -> None:
