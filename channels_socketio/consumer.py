@@ -208,7 +208,7 @@ class SocketIOConsumer:
     async def renamed(self) -> None:
         """The login session or the user may go by another name: `session` and `user` are fresh, and the same ones.
 
-        It happens when the user is renamed, and after `authority.look_at_sessions`. A login, another user or a new
+        It happens when the user is renamed, and after `revocation.look_at_sessions`. A login, another user or a new
         password closes the connection instead, and its client comes back by the new session key.
         """
 

@@ -4,23 +4,14 @@ emit("news", {"text": "hello"}, namespace="/rooms/tea")        # after the trans
 await aemit("news", {"text": "hello"}, user=request.user)
 """
 
-import asyncio
-import warnings
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import Any
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
-from django.db import transaction
-
-from .connections.runtime import Runtime, runtimes
-from .fanout.backplane import publication_item, send_alone
-from .fanout.prepared import PreparedMessage, pack_event, to_json
+from .fanout.backplane import EVENT, apublish, publish
+from .fanout.prepared import event_packets
 from .fanout.targets import login_session_key, room_key, skip_keys, user_key
-from .history.cache import Publication as LogPublication
-from .history.cache import pack_item
-from .history.feed import log_item
+from .history.cache import announcement
+from .history.feed import LOG
 from .history.log import Item
 
 NOBODY = (
@@ -29,22 +20,13 @@ NOBODY = (
 )
 
 
-class Publication(NamedTuple):
-    """The arguments of `Backplane.publish`."""
-
-    target: str
-    prepared: PreparedMessage
-    skip: list[str]
-    volatile: bool
-
-
 def emit(event: str, *args: Any, using: str | None = None, **target: Any) -> None:
     """Send an event once the current transaction of the database `using` commits, at once without one.
 
-    `target` is as in `aemit`. Safe from any thread without a running event loop, and inside one.
+    `target` is as in `aemit`. Safe from any thread without a running event loop, and inside one. A channel layer that
+    fails then is logged: callers have committed already.
     """
-    publication = _prepare(event, args, **target)
-    transaction.on_commit(partial(_send, event, publication), using=using)
+    publish(EVENT, *_prepare(event, args, **target), using=using, unheard=NOBODY.format(event=event))
 
 
 async def aemit(event: str, *args: Any, **target: Any) -> None:
@@ -54,9 +36,7 @@ async def aemit(event: str, *args: Any, **target: Any) -> None:
     key) and `user` (a model instance or primary key); `skip` (socket ids and rooms) and `volatile`. Raises TypeError
     for other targets and for data that JSON cannot carry.
     """
-    publication = _prepare(event, args, **target)
-    if not hand_over(partial(_publish, publication)):
-        await _send_alone(event, publication)
+    await apublish(EVENT, *_prepare(event, args, **target), unheard=NOBODY.format(event=event))
 
 
 def announce(namespace: str, item: Item, using: str | None = None) -> None:
@@ -65,15 +45,12 @@ def announce(namespace: str, item: Item, using: str | None = None) -> None:
     Whatever becomes of it, the sockets get the item in its place: their processes look into the log by
     themselves. Raises TypeError for data that JSON cannot carry.
     """
-    publication = pack_item(namespace, item, item.position)
-    transaction.on_commit(partial(_announce, namespace, publication), using=using)
+    publish(LOG, *announcement(namespace, item), using=using)
 
 
 async def aannounce(namespace: str, item: Item) -> None:
     """Bring an item of a log, which was committed, before all clients now; see `announce`."""
-    publication = pack_item(namespace, item, item.position)
-    if not hand_over(partial(_announce_in, namespace, publication)):
-        await send_alone(get_channel_layer(), log_item(namespace, publication))
+    await apublish(LOG, *announcement(namespace, item))
 
 
 def _prepare(
@@ -87,7 +64,8 @@ def _prepare(
     user: Any = None,
     skip: Collection[str] = (),
     volatile: bool = False,
-) -> Publication:
+) -> tuple[Any, ...]:
+    """Return the arguments of EVENT."""
     if sum(choice is not None for choice in (room, socket, login_session, user)) > 1:
         raise TypeError("expected at most one of room, socket, login_session and user")
     target = room_key(namespace, room)
@@ -97,52 +75,4 @@ def _prepare(
         target = login_session_key(namespace, login_session)
     elif user is not None:
         target = user_key(namespace, user)
-    return Publication(target, pack_event(namespace, [event, *to_json(args)]), skip_keys(namespace, skip), volatile)
-
-
-def _send(event: str, publication: Publication) -> None:
-    if not hand_over(partial(_publish, publication)):
-        async_to_sync(_send_alone)(event, publication)
-
-
-def _announce(namespace: str, publication: LogPublication) -> None:
-    if not hand_over(partial(_announce_in, namespace, publication)):
-        async_to_sync(send_alone)(get_channel_layer(), log_item(namespace, publication))
-
-
-def _publish(publication: Publication, runtime: Runtime) -> None:
-    runtime.backplane.publish(*publication)
-
-
-def _announce_in(namespace: str, publication: LogPublication, runtime: Runtime) -> None:
-    runtime.feeds.announce(namespace, publication)
-
-
-def hand_over(work: Callable[[Runtime], None]) -> bool:
-    """Have `work` done in the event loops of this process that serve sockets; return whether there is one.
-
-    With a layer that crosses processes one of them is enough: it reaches the others as well.
-    """
-    serving = [runtime for runtime in list(runtimes.values()) if runtime.serving]
-    if serving and serving[0].backplane.crosses_processes:
-        del serving[1:]
-    for runtime in serving:
-        _do_in(runtime, work)
-    return bool(serving)
-
-
-def _do_in(runtime: Runtime, work: Callable[[Runtime], None]) -> None:
-    try:
-        inside = asyncio.get_running_loop() is runtime.loop
-    except RuntimeError:
-        inside = False
-    if inside:
-        work(runtime)
-    else:
-        runtime.loop.call_soon_threadsafe(work, runtime)
-
-
-async def _send_alone(event: str, publication: Publication) -> None:
-    """Send news from a process that serves no sockets."""
-    if not await send_alone(get_channel_layer(), publication_item(*publication)):
-        warnings.warn(NOBODY.format(event=event), RuntimeWarning, stacklevel=2)
+    return target, event_packets(namespace, [event, *args]), skip_keys(namespace, skip), volatile

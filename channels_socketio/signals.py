@@ -11,7 +11,9 @@ Rows that are deleted without signals (raw SQL, other services), users that are 
 sessions that are deleted in caches and files are noticed by the sweep.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
@@ -27,8 +29,11 @@ from .sessions.status import session_model, session_store
 
 NAME = "channels_socketio.signals"
 FORMER_KEY = "socketio_former_key"  # attribute of a session: the key that it gave up last
+TOLD_KEY = "socketio_told_key"  # attribute of a session: the key whose end was published with its reason
 
 Note = Callable[[str], None]
+
+told: ContextVar[str | None] = ContextVar("told", default=None)  # the TOLD_KEY of the session that gives up its key
 
 
 def install() -> None:
@@ -56,19 +61,29 @@ def observe(store: Any, method: str, async_method: str, note: Note) -> None:
 
     @wraps(run)
     def observed(session: Any) -> None:
-        before = session.session_key
-        run(session)
-        note_former_key(session, before, note)
+        with giving_up(session) as before:
+            run(session)
+            note_former_key(session, before, note)
 
     @wraps(arun)
     async def aobserved(session: Any) -> None:
-        before = session.session_key
-        await arun(session)
-        await sync_to_async(note_former_key)(session, before, note)
+        with giving_up(session) as before:
+            await arun(session)
+            await sync_to_async(note_former_key)(session, before, note)
 
     setattr(observed, FORMER_KEY, None)
     setattr(store, method, observed)
     setattr(store, async_method, aobserved)
+
+
+@contextmanager
+def giving_up(session: Any) -> Iterator[str | None]:
+    """Yield the key that a session is about to give up. What is known of its end is not published again meanwhile."""
+    token = told.set(getattr(session, TOLD_KEY, None))
+    try:
+        yield session.session_key
+    finally:
+        told.reset(token)
 
 
 def note_former_key(session: Any, before: str | None, note: Note) -> None:
@@ -85,7 +100,7 @@ def key_rotated(key: str) -> None:
 
 def session_flushed(key: str) -> None:
     """Have it looked at. Where sessions are rows their deletion has said so."""
-    if session_model() is None:
+    if key != told.get() and session_model() is None:
         look_at_sessions([key])
 
 
@@ -97,7 +112,7 @@ def database_of_sessions() -> str | None:
 
 def session_deleted(instance: Any, using: str, **signal: Any) -> None:
     """End what lived by the row, if nobody has a better reason. Of an expired one all processes know by themselves."""
-    if instance.expire_date > timezone.now():
+    if instance.session_key != told.get() and instance.expire_date > timezone.now():
         look_at_sessions([instance.session_key], using=using)
 
 
@@ -109,10 +124,11 @@ def logged_in(request: Any, **signal: Any) -> None:
 
 
 def logged_out(request: Any, **signal: Any) -> None:
-    """Say why, before the session is flushed and its end is noticed without a reason."""
+    """Say why, before the session is flushed. Its deletion says nothing more: one log-out is one publication."""
     session = getattr(request, "session", None)
     if session is not None and session.session_key is not None:
-        end_sessions([session.session_key], LOGGED_OUT)
+        end_sessions([session.session_key], LOGGED_OUT, using=database_of_sessions())
+        setattr(session, TOLD_KEY, session.session_key)
 
 
 def user_saved(instance: Any, created: bool, using: str, update_fields: Any = None, **signal: Any) -> None:

@@ -16,7 +16,7 @@ from chat.limits import count_message
 from chat.live_connections import keep_live_connections
 from chat.log import MessageLog
 from chat.names import display_name, is_named
-from chat.presence import person_of, presence_of
+from chat.presence import RoomPresence, current_presence, person_of
 from chat.rooms import room_of
 from chat.services import Draft, Receipt, clean_text
 from chat.writer import current_writer
@@ -60,7 +60,7 @@ class ChatConsumer(SocketIOConsumer):
     namespaces = ["/", "/rooms/<room:slug>"]
     refusal_event = "chat error"
     log = MessageLog()
-    person: str | None = None  # while the visitor is counted as being here
+    presence: RoomPresence | None = None  # while the visitor is counted as being here
 
     async def connect(self, auth: dict[str, Any]) -> None:
         """Note under which name the visitor is here, and in which room."""
@@ -79,8 +79,8 @@ class ChatConsumer(SocketIOConsumer):
         if name == self.name:
             return
         self.name = name
-        if self.person is not None:
-            presence_of(self.socket.connection.runtime).rename(self, self.person)
+        if self.presence is not None:
+            self.presence.rename(self, self.person)
         await self.welcome(self.head)
 
     async def gap(self, first: int, last: int) -> None:
@@ -89,25 +89,24 @@ class ChatConsumer(SocketIOConsumer):
 
     def entered(self) -> None:
         """Count the visitor, and have the connection written into the database."""
-        runtime = self.socket.connection.runtime
-        keep_live_connections(runtime)
+        keep_live_connections()
         self.person = person_of(self.session, self.user)
-        presence_of(runtime).enter(self, self.person)
+        self.presence = current_presence()
+        self.presence.enter(self, self.person)
 
     async def disconnect(self, reason: str) -> None:
         """Count the visitor no more."""
-        if self.person is not None:
-            presence = presence_of(self.socket.connection.runtime)
-            presence.stop_typing(self.room, self.person)
+        if self.presence is not None:
+            self.presence.stop_typing(self.room, self.person)
             # A guest who logs in comes back as the user; the guest does not.
             logs_in = reason == Reason.SESSION_ROTATED.text and not self.user.is_authenticated
-            presence.leave(self.room, self.person, grace=0 if logs_in else None)
+            self.presence.leave(self.room, self.person, grace=0 if logs_in else None)
 
     @on("typing")
     async def typing(self, *ignored: Any) -> None:
         """Let the room know that the visitor is typing."""
-        if self.person is not None:
-            presence_of(self.socket.connection.runtime).type(self.room, self.person, self.name)
+        if self.presence is not None:
+            self.presence.type(self.room, self.person, self.name)
 
     @on("send chat")
     async def send_chat(self, message: SendChat) -> "asyncio.Future[Receipt]":
@@ -118,8 +117,8 @@ class ChatConsumer(SocketIOConsumer):
         visitor = self.session["visitor"]
         await self._count(visitor)
         self.spoke = True
-        if self.person is not None:
-            presence_of(self.socket.connection.runtime).stop_typing(self.room, self.person)
+        if self.presence is not None:
+            self.presence.stop_typing(self.room, self.person)
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
         return current_writer().send(draft)
 
@@ -130,7 +129,7 @@ class ChatConsumer(SocketIOConsumer):
         enough waits. So a flood leaves the event loop its time.
         """
         try:
-            await count_message(visitor, first=self.head == 0 and not self.spoke)
+            await count_message(visitor, first=not self.spoke and self.head == 0)
         except Refused:
             if self.socket.connected and not self.socket.connection.runtime.closing:
                 await asyncio.sleep(REST)

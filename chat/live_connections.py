@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
-from channels_socketio.connections.runtime import Runtime
+from channels_socketio.connections.runtime import current_runtime
+from channels_socketio.loops import PerLoop
 from chat.database import DatabaseThread
 from chat.models import LiveConnection, ServerProcess
 from chat.rooms import room_of
@@ -56,8 +56,8 @@ thread = DatabaseThread("chat-roster")
 class LiveConnections:
     """Writes the connections of one event loop."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self) -> None:
+        self._runtime = runtime = current_runtime()
         self._task: asyncio.Task[None] | None = None
         self._beats_at = 0.0
         self._registered = False
@@ -193,10 +193,4 @@ def agent_of(scope: Any) -> str:
     return str(agent.decode("latin-1").replace("\0", ""))
 
 
-rosters: WeakKeyDictionary[Runtime, LiveConnections] = WeakKeyDictionary()
-
-
-def keep_live_connections(runtime: Runtime) -> None:
-    """See to it that the connections of an event loop are written."""
-    if runtime not in rosters:
-        rosters[runtime] = LiveConnections(runtime)
+keep_live_connections = PerLoop(LiveConnections)  # call it: the connections of the event loop are written from then on

@@ -12,9 +12,8 @@ from django.db.models import QuerySet
 
 from channels_socketio.history.log import NEWEST, Item, Page, Position, count_fitting
 from chat.database import DatabaseThread
-from chat.events import deletion_item, iso, message_item
 from chat.models import Message, Room
-from chat.rooms import namespace_of, slug_of
+from chat.rooms import deletion_item, iso, message_item, namespace_of, slug_of
 
 ROOMS_AT_ONCE = 500  # in one query
 

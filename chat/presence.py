@@ -1,17 +1,17 @@
 """What the clients of a process hear about each other: who is in their room, and who is typing.
 
 One timer for each process, which runs while there is something to say. Whatever happened in a second is said at its
-end, once for each room: see `presence` and `typists`. Every process tells its own clients what it knows of all.
+end, once for each room: see `presence_state` and `typing`. Every process tells its own clients what it knows of all.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from django.conf import settings
 
-from channels_socketio.connections.runtime import Runtime
+from channels_socketio.connections.runtime import current_runtime
+from channels_socketio.loops import PerLoop
 from chat.presence_state import Presence, Rooms, Word
 from chat.rooms import namespace_of
 from chat.typing import Typing
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 SOON = 0.1  # after a quiet time
 
-WORD = "presence"  # the kinds of the backplane's news
+WORD = "presence"  # the kinds of publications
 ASK = "presence ask"
 END = "presence end"
 TYPING = "typing"
@@ -32,7 +32,8 @@ STOPPED = "typing end"
 class RoomPresence:
     """The people of one event loop's rooms."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self) -> None:
+        runtime = current_runtime()
         self.state = Presence(runtime.process, settings.CHAT_HEARTBEAT, settings.CHAT_LEASE)
         self.typing_state = Typing()
         self._runtime = runtime
@@ -78,7 +79,7 @@ class RoomPresence:
 
     def stop_typing(self, room: str, person: str) -> None:
         """Somebody has sent what they typed, or gives up."""
-        if self.typing_state.stop(room, person, self._runtime.now()):
+        if room in self.typing_state.rooms and self.typing_state.stop(room, person, self._runtime.now()):
             self._runtime.backplane.publish_to_others(STOPPED, room, person)
             self._need()
 
@@ -155,11 +156,4 @@ def person_of(session: Any, user: Any) -> str:
     return f"u{user.pk}" if user.is_authenticated else f"v{session['visitor']}"
 
 
-presences: WeakKeyDictionary[Runtime, RoomPresence] = WeakKeyDictionary()
-
-
-def presence_of(runtime: Runtime) -> RoomPresence:
-    """Return the company of an event loop."""
-    if (presence := presences.get(runtime)) is None:
-        presence = presences[runtime] = RoomPresence(runtime)
-    return presence
+current_presence = PerLoop(RoomPresence)

@@ -1,11 +1,17 @@
-"""What a room is called: in addresses, in namespaces and in events."""
+"""What a room is called, in addresses and in namespaces, and what its clients hear: the events of its log."""
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.urls import register_converter
 
+from channels_socketio.history.log import Item, Position
+
 LOBBY = "lobby"
 SLUG = "[a-z0-9-]{1,50}"
+NEW_CHAT = "new chat"
+CHAT_DELETED = "chat deleted"
 
 
 class RoomConverter:
@@ -45,3 +51,27 @@ def namespace_of(slug: str) -> str:
 def slug_of(namespace: str) -> str:
     """Return the slug of the room that is this namespace."""
     return LOBBY if namespace == "/" else namespace.removeprefix("/rooms/")
+
+
+def iso(at: datetime) -> str:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def message_item(room: str, position: Position, name: str, text: str, at: str, client_id: UUID) -> Item:
+    """Return the message with the number `position.seq` as an item."""
+    data = {
+        "msg": f"{name}: {text}",
+        "name": name,
+        "text": text,
+        "room": room,
+        "seq": position.seq,
+        "at": at,
+        "id": str(client_id),
+    }
+    return Item(position, NEW_CHAT, data)
+
+
+def deletion_item(room: str, position: Position, seq: int) -> Item:
+    """Return the deletion of the message `seq` as an item."""
+    return Item(position, CHAT_DELETED, {"room": room, "seq": seq}, deletes=seq)

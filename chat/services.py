@@ -23,7 +23,6 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -31,12 +30,11 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from channels_socketio import emitter
+from channels_socketio.emitter import announce
 from channels_socketio.exceptions import Refused
 from channels_socketio.history.log import Item, Position
-from chat.events import deletion_item, iso, message_item
 from chat.models import FOREVER, Message, Room, lies_ahead
-from chat.rooms import namespace_of
+from chat.rooms import deletion_item, iso, message_item, namespace_of
 
 LONGEST_TEXT = 2000
 
@@ -110,19 +108,14 @@ def clean_text(text: str) -> str:
     return text
 
 
-def announce(announcements: Announcement) -> None:
-    """Put what is committed before all live clients. Callers do not let it fail: the message is stored."""
-    emitter.announce(announcements.namespace, announcements.item)
-
-
 def post(draft: Draft) -> Receipt:
     """Store one message and announce it once the current transaction, if any, commits. For synchronous code.
 
     The room stays locked until then. Raises Refused and DatabaseError.
     """
     (outcome,), announcements = commit([draft])
-    for item in announcements:
-        transaction.on_commit(partial(announce, item), robust=True)
+    for announcement in announcements:
+        announce(*announcement)
     if isinstance(outcome, Refused):
         raise outcome
     return outcome
@@ -142,8 +135,7 @@ def delete_message(room: str, seq: int) -> bool:
         if not found.update(deletion=deletion, deleted_at=timezone.now()):
             return False
         Room.objects.filter(pk=locked.pk).update(deletions=deletion)
-        item = deletion_item(room, Position(locked.head, deletion), seq)
-        transaction.on_commit(partial(announce, Announcement(namespace_of(room), item)), robust=True)
+        announce(namespace_of(room), deletion_item(room, Position(locked.head, deletion), seq))
     return True
 
 
@@ -179,17 +171,18 @@ def store_alone(draft: Draft) -> Committed:
 def store(drafts: Sequence[Draft]) -> Committed:
     """Store drafts, all or, with an exception, none."""
     with transaction.atomic():
+        keys = [draft.key for draft in drafts]
         outcomes: dict[Any, Receipt | Refused] = dict(find_repeats(drafts))
         refusals = find_refusals(drafts)
         fresh: dict[Any, Draft] = {}
-        for draft in drafts:
+        for key, draft in zip(keys, drafts, strict=True):
             if draft.visitor in refusals:
-                outcomes.setdefault(draft.key, refusals[draft.visitor])
-            elif draft.key not in outcomes:
-                fresh.setdefault(draft.key, draft)
+                outcomes.setdefault(key, refusals[draft.visitor])
+            elif key not in outcomes:
+                fresh.setdefault(key, draft)
         receipts, announcements = append(list(fresh.values()))
     outcomes.update(zip(fresh, receipts, strict=True))
-    return Committed([outcomes[draft.key] for draft in drafts], announcements)
+    return Committed([outcomes[key] for key in keys], announcements)
 
 
 def append(drafts: Sequence[Draft]) -> tuple[list[Receipt], list[Announcement]]:
@@ -197,14 +190,14 @@ def append(drafts: Sequence[Draft]) -> tuple[list[Receipt], list[Announcement]]:
     rooms = lock_rooms({draft.room for draft in drafts})
     now = timezone.now()
     at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    shown = iso(at)
+    shown, moment = iso(at), connection.ops.adapt_datetimefield_value(at)
     rows, receipts, announcements = [], [], []
     for draft in drafts:
         room = rooms[draft.room]
         room.head += 1
         position = Position(room.head, room.deletions)
         item = message_item(room.slug, position, draft.name, draft.text, shown, draft.client_id)
-        rows.append(row(room, draft, at))
+        rows.append((room.pk, room.head, draft.visitor, plain(draft.client_id), draft.name, draft.text, moment))
         receipts.append(Receipt(seq=room.head, at=shown, id=item.data["id"]))
         announcements.append(Announcement(namespace_of(room.slug), item))
     with connection.cursor() as cursor:
@@ -234,9 +227,15 @@ def find_refusals(drafts: Iterable[Draft]) -> dict[int | None, Refused]:
     """Return, of those visitors who may not say anything, why not: banned, muted, or not there any more."""
     wanted = {draft.visitor for draft in drafts if draft.visitor is not None}
     rows = select(FIND_VISITORS.format(marks(wanted)), wanted)
-    found = {pk: refusal_of(aware(banned_until), aware(muted_until)) for pk, banned_until, muted_until in rows}
-    refusals: dict[int | None, Refused] = {pk: refusal for pk, refusal in found.items() if refusal is not None}
-    refusals.update(dict.fromkeys(wanted - found.keys(), Refused("no session", "Session unknown or expired.")))
+    refusals: dict[int | None, Refused] = {}
+    for pk, banned_until, muted_until in rows:
+        wanted.remove(pk)
+        if banned_until is None and muted_until is None:
+            continue
+        if (refusal := refusal_of(aware(banned_until), aware(muted_until))) is not None:
+            refusals[pk] = refusal
+    for pk in wanted:
+        refusals[pk] = Refused("no session", "Session unknown or expired.")
     return refusals
 
 
@@ -262,12 +261,6 @@ def find_repeats(drafts: Iterable[Draft]) -> dict[tuple[int, UUID], Receipt]:
         known = client_id if isinstance(client_id, UUID) else UUID(client_id)
         found[visitor, known] = Receipt(seq=seq, at=iso(aware(at)), id=str(known))
     return found
-
-
-def row(room: Room, draft: Draft, at: datetime) -> tuple[Any, ...]:
-    """Return the values for INSERT."""
-    moment = connection.ops.adapt_datetimefield_value(at)
-    return room.pk, room.head, draft.visitor, plain(draft.client_id), draft.name, draft.text, moment
 
 
 def select(statement: str, values: Collection[Any]) -> list[tuple[Any, ...]]:

@@ -6,8 +6,8 @@ while one query runs, whoever comes waits for the next.
 
 import asyncio
 from collections.abc import Collection
-from weakref import WeakKeyDictionary
 
+from channels_socketio.loops import PerLoop
 from chat.bans import ban_list
 from chat.database import in_kept_thread
 from chat.models import LoginSession
@@ -16,7 +16,7 @@ MOST = 200  # keys in one query; databases bound the number of parameters
 
 
 class SessionLoader:
-    """The lookups of one event loop."""
+    """Reads the login sessions that one event loop asks for."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[LoginSession | None]] = {}
@@ -63,12 +63,4 @@ def find_live(session_keys: Collection[str]) -> dict[str, LoginSession]:
     return {row.session_key: row for row in rows}
 
 
-loaders: WeakKeyDictionary[asyncio.AbstractEventLoop, SessionLoader] = WeakKeyDictionary()
-
-
-def session_loader() -> SessionLoader:
-    """Return the lookups of the running event loop."""
-    loop = asyncio.get_running_loop()
-    if (found := loaders.get(loop)) is None:
-        found = loaders[loop] = SessionLoader()
-    return found
+session_loader = PerLoop(SessionLoader)

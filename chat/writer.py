@@ -18,12 +18,12 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain
-from weakref import WeakKeyDictionary
 
 from django.db import DatabaseError
 
 from channels_socketio.emitter import aannounce
 from channels_socketio.exceptions import Refused
+from channels_socketio.loops import PerLoop
 from chat import services
 from chat.database import DatabaseThread
 from chat.services import Announcement, Committed, Draft, Receipt
@@ -59,11 +59,6 @@ class Entry:
             self.answer.set_result(outcome)
 
 
-async def announce(announcements: Announcement) -> None:
-    """Put what is committed before all live clients."""
-    await aannounce(announcements.namespace, announcements.item)
-
-
 class Writer:
     """Stores the messages of one event loop.
 
@@ -72,7 +67,7 @@ class Writer:
     """
 
     commit = staticmethod(services.commit)
-    announce = staticmethod(announce)
+    announce = staticmethod(aannounce)
 
     def __init__(self) -> None:
         self._waiting: deque[Entry] = deque()
@@ -123,12 +118,12 @@ class Writer:
         await asyncio.sleep(0)  # the senders, woken, answer their clients first
         return committed.announcements
 
-    async def _announce(self, committed: list[Announcement]) -> None:
-        for announcements in committed:
+    async def _announce(self, announcements: list[Announcement]) -> None:
+        for namespace, item in announcements:
             try:
-                await self.announce(announcements)
+                await self.announce(namespace, item)
             except Exception:  # the message is stored, and those behind it must be
-                logger.exception("A message in %s could not be announced.", announcements.namespace)
+                logger.exception("A message in %s could not be announced.", namespace)
 
     async def _commit(self, batch: list[Entry]) -> Committed:
         """Commit in the thread; in the meantime refuse those whose patience ends."""
@@ -151,12 +146,4 @@ def unavailable() -> Refused:
     return Refused("unavailable", "The message could not be stored. Please try again.")
 
 
-writers: WeakKeyDictionary[asyncio.AbstractEventLoop, Writer] = WeakKeyDictionary()
-
-
-def current_writer() -> Writer:
-    """Return the writer of the running event loop."""
-    loop = asyncio.get_running_loop()
-    if (writer := writers.get(loop)) is None:
-        writer = writers[loop] = Writer()
-    return writer
+current_writer = PerLoop(Writer)

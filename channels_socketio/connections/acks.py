@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..fanout.prepared import pack_event, to_json
+from ..fanout.prepared import PreparedMessage, event_packets, to_json
 
 if TYPE_CHECKING:
     from .socket import Socket
@@ -23,7 +23,7 @@ async def call_each(
     if not sockets:
         return []
     ack_id = next(ack_ids)
-    prepared = pack_event(sockets[0].namespace, [event, *to_json(args)], ack_id)
+    prepared = PreparedMessage(event_packets(sockets[0].namespace, [event, *args], ack_id))
     answers = [socket.expect_answer(ack_id) for socket in sockets]
     for socket in sockets:
         socket.hub.send(socket.connection, prepared)

@@ -17,7 +17,7 @@ from time import monotonic_ns
 from typing import Any
 
 from ..exceptions import Refused, session_gone
-from ..fanout.prepared import PreparedMessage, pack
+from ..fanout.prepared import PreparedMessage
 from ..history.recovery import read_claim
 from ..limits.connection_counts import Slot
 from ..limits.rates import notices
@@ -182,7 +182,7 @@ class Connection:
     def upgrade(self, transport: Transport, packets: Sequence[Encoded]) -> None:
         """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
         self.transport = transport
-        self._attempt(transport.send_prepared, pack(packets))
+        self._attempt(transport.send_prepared, PreparedMessage(packets))
         self.runtime.tracker.note(self.engine.sid)
         self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
         self.runtime.timers.schedule(self)
@@ -253,7 +253,7 @@ class Connection:
         for message in self.protocol.data_to_send():
             self.engine.send_message(message)
         if packets := self.engine.data_to_send():
-            self.runtime.hub.send(self, pack(packets))
+            self.runtime.hub.send(self, PreparedMessage(packets))
 
     def deliver(self, prepared: PreparedMessage) -> None:
         """Send a parcel; closes a client that does not keep up. Part of the hub's contract."""

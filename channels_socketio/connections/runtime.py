@@ -5,16 +5,16 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from channels.layers import get_channel_layer
 
 from ..fanout.backplane import Backplane
 from ..fanout.hub import Hub
-from ..fanout.prepared import PreparedMessage, join, pack_event, to_json
+from ..fanout.prepared import PreparedMessage, event_packets, join
 from ..fanout.relay import Endpoint, Relay
 from ..history.feed import Feeds
 from ..limits.connection_counts import ConnectionCounts
+from ..loops import PerLoop
 from ..protocol.reasons import Reason
 from ..sessions.monitor import SessionMonitor
 from .application import Application
@@ -31,14 +31,15 @@ CLOSE_CHECK_SECONDS = 0.02
 PROCESS_BYTES = 6  # 8 characters at the front of every engine id
 ID_BYTES = 15  # 120 random bits, 20 characters
 ENDED_SECONDS = 30.0
-TAKE_OVER = "take over"  # the kind of the backplane's news
+TAKE_OVER = "take over"  # the kind of publication
 
 
 class Runtime:
     """Hub, backplane and timers of one event loop, and its connections by engine id."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+    def __init__(self) -> None:
+        self.loop = loop = asyncio.get_running_loop()
+        self.now = loop.time  # the clock of all deadlines
         self.hub: Hub[PreparedMessage] = Hub(join, loop.call_soon)
         self.process = secrets.token_urlsafe(PROCESS_BYTES)
         self.backplane = Backplane(self.hub, get_channel_layer(), self.process)
@@ -46,7 +47,7 @@ class Runtime:
         self.backplane.handle(TAKE_OVER, self._end_socket)
         self.feeds = Feeds(self.hub, self.backplane)
         self.timers = Timers(loop)
-        self.monitor = SessionMonitor(self.now, self.timers.schedule, self.backplane)
+        self.monitor = SessionMonitor(self.now, self.timers.schedule, self.backplane.handle)
         self.connections: dict[str, Connection] = {}
         self.tracker = ConnectionTracker(self.connections)
         self.on_shutdown: list[Callable[[], Awaitable[None]]] = []
@@ -57,12 +58,6 @@ class Runtime:
             None  # made by the first server, whose options say who else counts
         )
         self.closing = False
-        self._started = False
-
-    @property
-    def serving(self) -> bool:
-        """Whether this loop serves sockets, or has and still runs."""
-        return self._started and self.loop.is_running()
 
     def new_engine_id(self) -> str:
         """Return an id that cannot be guessed, and tells other processes whom to ask about it."""
@@ -79,11 +74,6 @@ class Runtime:
         """A connection ends with its login session: for a while its engine id is refused, and not just unknown."""
         self.ended[connection.engine.sid] = connection.application
         self.loop.call_later(ENDED_SECONDS, self.ended.pop, connection.engine.sid, None)
-
-    async def start(self) -> None:
-        """Be ready to hear from other processes."""
-        self._started = True
-        await self.backplane.start()
 
     async def close(self, reason: Reason, seconds: float) -> None:
         """Close all connections, and let nobody open another.
@@ -112,18 +102,8 @@ class Runtime:
         """Send an event to all sockets in `namespace` of this process, and of no other, encoded once."""
         if not self.hub.occupied(namespace):
             return
-        (self.hub.send_volatile if volatile else self.hub.publish)(
-            namespace, pack_event(namespace, [event, *to_json(args)])
-        )
-
-    def take_over(self, socket_id: str) -> None:
-        """End the socket with this id on any process: its client is back, the link that it had must be dead."""
-        self._end_socket(socket_id)
-        self.backplane.publish_to_others(TAKE_OVER, socket_id)
-
-    def now(self) -> float:
-        """Return the time on the clock of all deadlines."""
-        return self.loop.time()
+        prepared = PreparedMessage(event_packets(namespace, [event, *args]))
+        (self.hub.send_volatile if volatile else self.hub.publish)(namespace, prepared)
 
     async def _run_shutdown_hooks(self, seconds: float) -> None:
         """Await what others asked to have done last (`farewells`), at most `seconds`."""
@@ -138,25 +118,14 @@ class Runtime:
                 logger.error("A farewell failed: %s: %s", type(error).__name__, error)
 
     def _end_socket(self, socket_id: str) -> None:
+        """A client is back as the socket with this id, on any process: the link that it had must be dead."""
         if (socket := self.sockets.get(socket_id)) is not None:
             socket.connection.close(Reason.TAKEN_OVER)
-
-
-runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
-latest: Runtime | None = None  # asked for several times in every handshake, nearly always by the same loop
-
-
-def current_runtime() -> Runtime:
-    """Return the runtime of the running event loop."""
-    global latest
-    loop = asyncio.get_running_loop()
-    if latest is None or latest.loop is not loop:
-        if (runtime := runtimes.get(loop)) is None:
-            runtime = runtimes[loop] = Runtime(loop)
-        latest = runtime
-    return latest
 
 
 def new_id() -> str:
     """Return an id that cannot be guessed."""
     return secrets.token_urlsafe(ID_BYTES)
+
+
+current_runtime = PerLoop(Runtime)  # call it for the runtime of the running event loop

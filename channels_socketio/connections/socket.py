@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import Refused, SocketEnded
+from ..fanout.backplane import EVENT
 from ..fanout.hub import Hub
-from ..fanout.prepared import PreparedMessage, pack_event, to_json
+from ..fanout.prepared import PreparedMessage, event_packets
 from ..fanout.targets import room_key, skip_keys, topics_of
 from ..history.cache import START, offset_of
 from ..history.feed import Feed
@@ -22,7 +23,7 @@ from ..history.recovery import Claim, new_pid
 from ..protocol.reasons import Reason
 from . import replay
 from .acks import ack_args, call_each, run
-from .runtime import new_id
+from .runtime import TAKE_OVER, new_id
 
 if TYPE_CHECKING:
     from ..consumer import SocketIOConsumer
@@ -122,7 +123,7 @@ class Socket:
 
     def emit(self, event: str, args: Sequence[Any], volatile: bool = False) -> None:
         """Send an event to this client; it is held back until the connect is answered."""
-        prepared = pack_event(self.namespace, [event, *to_json(args)])
+        prepared = PreparedMessage(event_packets(self.namespace, [event, *args]))
         if not self.connected:
             if not self._entered:
                 self._held.append(prepared)
@@ -165,10 +166,8 @@ class Socket:
         self, event: str, args: Sequence[Any], room: str | None, skip: Collection[str], volatile: bool
     ) -> None:
         """Send an event to everybody in the namespace or in one of its rooms, encoded once."""
-        prepared = pack_event(self.namespace, [event, *to_json(args)])
-        target = room_key(self.namespace, room)
-        keys = skip_keys(self.namespace, skip)
-        self.connection.runtime.backplane.publish(target, prepared, keys, volatile)
+        target, packets = room_key(self.namespace, room), event_packets(self.namespace, [event, *args])
+        self.connection.runtime.backplane.publish(EVENT, target, packets, skip_keys(self.namespace, skip), volatile)
 
     def join(self, room: str) -> None:
         """Enter a room of the namespace; before the connect is answered, as soon as it is."""
@@ -282,7 +281,7 @@ class Socket:
         """Answer the connect, then what was held back, the replay, then live: all without giving way."""
         self._entered = True
         if self.recovered and self.connection.sockets.get(self.namespace) is self:
-            self.connection.runtime.take_over(self.id)
+            self.connection.runtime.backplane.publish(TAKE_OVER, self.id)
         if not self.connection.accept(self):
             return
         held, self._held = self._held, []

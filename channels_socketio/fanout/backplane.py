@@ -1,25 +1,32 @@
-"""The way to the other processes: the only file that touches the channel layer.
+"""The way from anywhere in Django to the sockets of all processes: the only file that touches the channel layer.
+
+`publish` is for views, signals, commands and threads. A publication has a kind and arguments that msgpack knows. The
+parts of a process that handle a kind say so to its backplane, and get the same from it whoever has published.
 
 Each process is one member of one group, that of its site. The group's name keeps sites apart that share a Redis server,
 whose channels are the same for all of its databases.
 
-A broadcast reaches this process's own clients at once and the layer once; every other process hands the ready packets
-to its hub. The alternative, a layer group for each room, spares processes the news of rooms they do not have, but costs
-a round trip to the layer on every connect and a membership that expires; the price of one group is that every process
-reads everything.
+A broadcast reaches this process's own clients at once and the layer once. Every other process hands the ready packets
+to its hub. The alternative is a layer group for each room. It spares processes the events of rooms that they do not
+have, but costs a round trip to the layer on every connect and a membership that expires. The price of one group is that
+every process reads everything.
 
-The order of what one process publishes is kept by having one sender. News that cannot be sent is counted and
-logged: the layer is only fast news.
+One sender keeps the order of what one process publishes. Publications that cannot be sent are counted and logged: the
+layer is fast, and promises nothing.
 """
 
 import asyncio
 import logging
+import warnings
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from channels.layers import BaseChannelLayer, InMemoryChannelLayer
+from asgiref.sync import async_to_sync
+from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
+from django.db import transaction
 
 from ..options import site_prefix
 from ..protocol.engine_packets import Encoded
@@ -29,23 +36,28 @@ from .prepared import PreparedMessage
 logger = logging.getLogger(__name__)
 
 DIRECT = "socketio.letter"  # type of the layer messages for one process
-PUBLISH = "publish"  # the kind of news that goes straight to the hub
-OUTBOX_LIMIT = 10_000  # news items that may wait for the layer
-BATCH = 100  # news items in one layer message
-STRANGE = 20  # kinds of news without a handler that are remembered as logged
+EVENT = "event"  # the kind that goes straight to the hub: topic, packets, skip, volatile
+OUTBOX_LIMIT = 10_000  # publications that may wait for the layer
+BATCH = 100  # publications in one layer message
+STRANGE = 20  # kinds without a handler that are remembered as logged
 RETRY_SECONDS = 1.0
 JOIN_SECONDS = 2.0  # that the first clients of a process wait for the layer
 
 
 class Backplane:
-    """Publishes to the clients of all processes. One per event loop."""
+    """Publishes to the clients of all processes. One per event loop.
+
+    `crosses_processes` is whether the layer reaches other processes; the in-memory one does not.
+    """
 
     def __init__(self, hub: Hub[PreparedMessage], layer: BaseChannelLayer | None, process: str) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.crosses_processes = crosses_processes(layer)
         self._hub = hub
         self._layer = layer
         self._process = process
         self._group = site_group()
-        self._handlers: dict[str, Callable[..., None]] = {PUBLISH: self._publish_packets}
+        self._handlers: dict[str, Callable[..., None]] = {EVENT: self._publish_event}
         self._outbox: deque[list[Any]] = deque()
         self._outbox_filled = asyncio.Event()
         self._outbox_sent = asyncio.Event()
@@ -57,13 +69,10 @@ class Backplane:
         self.dropped = 0
         self._dropping = False
 
-    @property
-    def crosses_processes(self) -> bool:
-        """Whether the layer reaches other processes; the in-memory one does not."""
-        return crosses_processes(self._layer)
-
     async def start(self) -> None:
-        """Join the group, or have tried to: with the layer down this process works alone."""
+        """Serve `publish`, and join the group, or have tried to: with the layer down this process works alone."""
+        if self not in serving:
+            serving[:] = [*(other for other in serving if not other.loop.is_closed()), self]
         if not self.crosses_processes:
             return
         if not self._tasks:
@@ -77,18 +86,18 @@ class Backplane:
             )
             self._joined.set()
 
-    def publish(self, room: str, prepared: PreparedMessage, skip: Collection[str] = (), volatile: bool = False) -> None:
-        """Deliver `parcel` to everybody in `room` of every process, as `Hub.publish` does, or `Hub.offer`."""
-        self._publish_here(room, prepared, skip, volatile)
-        if self.crosses_processes:
-            self.publish_to_others(*publication_item(room, prepared, skip, volatile))
-
     def handle(self, kind: str, handler: Callable[..., None]) -> None:
-        """Have `handler` called with what other processes `tell_all` under `kind`."""
+        """Have `handler` called with the arguments of what is published under `kind`."""
         self._handlers[kind] = handler
 
+    def publish(self, kind: str, *args: Any) -> None:
+        """Give `args`, which msgpack must know, to the handler of `kind` in all processes: this one has it last."""
+        if self.crosses_processes:
+            self.publish_to_others(kind, *args)
+        self._handlers[kind](*args)
+
     def publish_to_others(self, kind: str, *args: Any) -> None:
-        """Give `args`, which msgpack must know, to the other processes' handler of `kind`."""
+        """As `publish`, but for this process."""
         if not self.crosses_processes:
             return
         if len(self._outbox) >= OUTBOX_LIMIT:
@@ -99,7 +108,7 @@ class Backplane:
         self._outbox_filled.set()
 
     async def send_to(self, process: str, message: dict[str, Any]) -> bool:
-        """Have the backplane of another process call its `on_letter`; return False when the layer fails.
+        """Have the backplane of another process call its `on_message`; return False when the layer fails.
 
         Nobody says whether that process lives.
         """
@@ -107,7 +116,7 @@ class Backplane:
         try:
             await self._layer.group_send(process_group(self._group, process), {"type": DIRECT, "letter": message})
         except Exception as error:  # each layer has its own
-            logger.warning("A letter to another process was lost: %s: %s", type(error).__name__, error)
+            logger.warning("A message to another process was lost: %s: %s", type(error).__name__, error)
             return False
         return True
 
@@ -162,8 +171,8 @@ class Backplane:
         for item in message["items"]:
             try:
                 self._handle(*item)
-            except Exception as error:  # the other items are news for others
-                logger.error("News from another process could not be handled: %.100r.", item, exc_info=error)
+            except Exception as error:  # the other items concern others
+                logger.error("A publication of another process could not be handled: %.100r.", item, exc_info=error)
 
     def _handle(self, kind: str, *args: Any) -> None:
         if (handler := self._handlers.get(kind)) is not None:
@@ -172,13 +181,8 @@ class Backplane:
             self._strange.append(kind)
             logger.info("News of the kind %.100r reach nobody here.", kind)
 
-    def _publish_packets(
-        self, room: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool
-    ) -> None:
-        self._publish_here(room, PreparedMessage(packets, size), skip, volatile)
-
-    def _publish_here(self, room: str, prepared: PreparedMessage, skip: Collection[str], volatile: bool) -> None:
-        (self._hub.send_volatile if volatile else self._hub.publish)(room, prepared, skip)
+    def _publish_event(self, topic: str, packets: list[Encoded], skip: Collection[str], volatile: bool) -> None:
+        (self._hub.send_volatile if volatile else self._hub.publish)(topic, PreparedMessage(packets), skip)
 
     def _drop(self, count: int, why: str) -> None:
         self.dropped += count
@@ -192,13 +196,66 @@ class Backplane:
             logger.warning("News reach other processes again; %d were dropped so far.", self.dropped)
 
 
+serving: list[Backplane] = []  # of the event loops that have clients, or had some and still run
+
+
+def publish(kind: str, *args: Any, using: str | None = None, unheard: str | None = None) -> None:
+    """Publish once the current transaction of the database `using` commits, at once without one.
+
+    From any thread without a running event loop, or from one that serves. What fails is logged: callers have committed
+    already. `unheard` is a warning for when no process has any sockets, as far as this one can reach. Sites without a
+    database may publish.
+    """
+    work = partial(publish_now, kind, args, unheard)
+    if transaction.get_connection(using).in_atomic_block:
+        transaction.on_commit(work, using=using, robust=True)
+        return
+    try:
+        work()
+    except Exception:
+        logger.exception("Publishing of the kind %r failed.", kind)
+
+
+def publish_now(kind: str, args: Sequence[Any], unheard: str | None) -> None:
+    """Publish now, as `publish` does. Raises what the layer raises."""
+    if not hand_over(kind, args):
+        async_to_sync(apublish)(kind, *args, unheard=unheard)
+
+
+async def apublish(kind: str, *args: Any, unheard: str | None = None) -> None:
+    """Publish now, from asynchronous code; see `publish`. Raises what the layer raises."""
+    if hand_over(kind, args) or await send_alone(get_channel_layer(), [kind, *args]) or unheard is None:
+        return
+    warnings.warn(unheard, RuntimeWarning, stacklevel=2)
+
+
+def hand_over(kind: str, args: Sequence[Any]) -> bool:
+    """Publish by the event loops of this process that serve sockets; return whether there is one.
+
+    With a layer that crosses processes one of them is enough: it reaches the others as well.
+    """
+    try:
+        own_loop = asyncio.get_running_loop()
+    except RuntimeError:
+        own_loop = None
+    running = [backplane for backplane in serving if backplane.loop.is_running()]
+    if running and running[0].crosses_processes:
+        del running[1:]
+    for backplane in running:
+        if backplane.loop is own_loop:
+            backplane.publish(kind, *args)
+        else:
+            backplane.loop.call_soon_threadsafe(backplane.publish, kind, *args)
+    return bool(running)
+
+
 def crosses_processes(layer: BaseChannelLayer | None) -> bool:
     """Return whether `layer` reaches other processes."""
     return layer is not None and not isinstance(layer, InMemoryChannelLayer)
 
 
 async def send_alone(layer: BaseChannelLayer | None, item: list[Any]) -> bool:
-    """Tell `item`, kind first, from a process without clients; return False when `layer` does not reach any other."""
+    """Publish `item`, kind first, from a process without clients; return False when `layer` reaches no other."""
     if layer is None or not crosses_processes(layer):
         return False
     await layer.group_send(site_group(), publications_message("", [item]))
@@ -215,11 +272,6 @@ def process_group(group: str, process: str) -> str:
     return f"{group}.{process}"
 
 
-def publication_item(room: str, prepared: PreparedMessage, skip: Collection[str], volatile: bool) -> list[Any]:
-    """Return the arguments of `Backplane.publish` as the layer carries them."""
-    return [PUBLISH, room, list(prepared.packets), prepared.size, list(skip), volatile]
-
-
 def publications_message(process: str, items: list[list[Any]]) -> dict[str, Any]:
-    """Return the layer message of news items."""
+    """Return the layer message of publications, each a list with its kind first."""
     return {"type": "socketio.news", "process": process, "items": items}

@@ -15,13 +15,13 @@ PLAIN = Framing()
 
 
 class PreparedMessage:
-    """Engine packets in order, and their size in bytes. Never changes; what transports make of it is kept."""
+    """Engine packets in order, and their size in bytes. It never changes. What transports make of it is kept."""
 
     __slots__ = ("_events", "_frames", "packets", "size")
 
-    def __init__(self, packets: Sequence[Encoded], size: int) -> None:
+    def __init__(self, packets: Sequence[Encoded]) -> None:
         self.packets = packets
-        self.size = size
+        self.size = sum([len(packet) if packet.isascii() else byte_length(packet) for packet in packets])
         self._frames: bytes | None = None
         self._events: list[dict[str, Any]] | None = None
 
@@ -41,11 +41,10 @@ class PreparedMessage:
 
 
 def join(messages: Sequence[PreparedMessage]) -> PreparedMessage:
-    """Return one parcel with all that is in `parcels`."""
+    """Return one message with the packets of all."""
     if len(messages) == 1:
         return messages[0]
-    packets = [packet for prepared in messages for packet in prepared.packets]
-    return PreparedMessage(packets, sum(prepared.size for prepared in messages))
+    return PreparedMessage([packet for prepared in messages for packet in prepared.packets])
 
 
 def send_event(frame: str | bytes) -> dict[str, Any]:
@@ -64,22 +63,18 @@ def websocket_frame(payload: str | bytes) -> bytes:
     return bytes((opcode, 127)) + length.to_bytes(8, "big") + data
 
 
-def pack(packets: Sequence[Encoded]) -> PreparedMessage:
-    """Return the parcel of encoded engine packets."""
-    return PreparedMessage(packets, sum(map(_size, packets)))
-
-
-def pack_event(namespace: str, args: Sequence[Any], ack_id: int | None = None) -> PreparedMessage:
-    """Return the parcel of an event, `args`: name first.
+def event_packets(namespace: str, args: Sequence[Any], ack_id: int | None = None) -> list[Encoded]:
+    """Return the engine packets of an event. `args` are its name and its arguments, which may be as in `to_json`.
 
     Raises TypeError or ValueError when the arguments hold what JSON cannot carry.
     """
-    messages = encode_event(namespace, args, ack_id)
-    return pack([encode_engine_packet(EnginePacket(EngineType.MESSAGE, message)) for message in messages])
+    messages = encode_event(namespace, to_json(args), ack_id)
+    return [encode_engine_packet(EnginePacket(EngineType.MESSAGE, message)) for message in messages]
 
 
-def _size(packet: Encoded) -> int:
-    return len(packet) if isinstance(packet, bytes) or packet.isascii() else len(packet.encode())
+def byte_length(packet: Encoded) -> int:
+    """Return the size of a packet in bytes."""
+    return len(packet.encode() if isinstance(packet, str) else packet)
 
 
 def to_json(args: Sequence[Any]) -> list[Any]:
@@ -88,13 +83,12 @@ def to_json(args: Sequence[Any]) -> list[Any]:
 
 
 def change_offset(prepared: PreparedMessage, old: str, new: str) -> PreparedMessage:
-    """Return the parcel of an event whose last argument is the offset `old`, with `new` in its place."""
+    """Return the message of an event whose last argument is the offset `old`, with `new` in its place."""
     text = prepared.packets[0]
     end = _end(old)
     if not isinstance(text, str) or not text.endswith(end):
         raise ValueError(f"expected an event that ends in {end}")
-    packets: Sequence[Encoded] = [text.removesuffix(end) + _end(new), *prepared.packets[1:]]
-    return pack(packets)
+    return PreparedMessage([text.removesuffix(end) + _end(new), *prepared.packets[1:]])
 
 
 def _end(offset: str) -> str:

@@ -70,7 +70,7 @@ class Admission:
         self.refuse_rotated(scope)
         scope["handshake"] = handshake = Handshake.of(scope)
         await self.admit(scope)
-        await current_runtime().start()
+        await current_runtime().backplane.start()
         slot = await self._take_slot(handshake)
         try:
             yield slot

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from ..fanout.prepared import PreparedMessage, change_offset, join, pack_event, to_json
+from ..fanout.prepared import PreparedMessage, change_offset, event_packets, join
+from ..protocol.engine_packets import Encoded
 from ..protocol.offsets import format_offset
 from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
 
@@ -197,10 +198,18 @@ def offset_of(position: Position, namespace: str) -> str:
     return format_offset(position.seq, position.deletions, namespace)
 
 
+def announcement(namespace: str, item: Item) -> tuple[str, int, int, int | None, list[Encoded]]:
+    """Return what is published of an item: the arguments of `Feeds.receive`. Raises as `event_packets` does."""
+    return namespace, *item.position, item.deletes, _item_packets(namespace, item, item.position)
+
+
 def pack_item(namespace: str, item: Item, position: Position) -> Publication:
-    """Return an item as an event with the offset `position`; raises TypeError or ValueError, as `pack_event`."""
-    prepared = pack_event(namespace, [item.event, *to_json([item.data]), offset_of(position, namespace)])
-    return Publication(position, item.deletes, prepared)
+    """Return an item as an event with the offset `position`. Raises as `event_packets` does."""
+    return Publication(position, item.deletes, PreparedMessage(_item_packets(namespace, item, position)))
+
+
+def _item_packets(namespace: str, item: Item, position: Position) -> list[Encoded]:
+    return event_packets(namespace, [item.event, item.data, offset_of(position, namespace)])
 
 
 def pack_items(namespace: str, at: Position, items: Iterable[Item]) -> list[Publication]:

@@ -11,7 +11,7 @@ that the log itself never was at.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..fanout.backplane import Backplane
@@ -23,7 +23,7 @@ from .log import Log, Page, Position
 
 logger = logging.getLogger(__name__)
 
-LOG = "log"  # the kind of the backplane's news
+LOG = "log"  # the kind of publication
 PAGE = 100  # entries, and deletions, that are read from a log at once
 HELD = 200  # news that wait for others; the log has what is beyond
 GRACE_SECONDS = 0.02  # that news may overtake each other before the log is read
@@ -224,11 +224,10 @@ class Feeds:
 
     def __init__(self, hub: Hub[PreparedMessage], backplane: Backplane) -> None:
         self._publish = hub.publish
-        self._backplane = backplane
         self._feeds: dict[str, Feed] = {}
         self._interval = 1.0
         self._poller: asyncio.Task[None] | None = None
-        backplane.handle(LOG, self._receive)
+        backplane.handle(LOG, self.receive)
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -254,19 +253,12 @@ class Feeds:
             self._poller.cancel()
             self._poller = None
 
-    def announce(self, namespace: str, publication: Publication) -> None:
-        """Bring an item that was committed to the sockets of all processes."""
-        self._take(namespace, publication)
-        self._backplane.publish_to_others(*log_item(namespace, publication))
-
-    def _receive(
-        self, namespace: str, seq: int, deletions: int, deletes: int | None, packets: list[Encoded], size: int
+    def receive(
+        self, namespace: str, seq: int, deletions: int, deletes: int | None, packets: Sequence[Encoded]
     ) -> None:
-        self._take(namespace, Publication(Position(seq, deletions), deletes, PreparedMessage(packets, size)))
-
-    def _take(self, namespace: str, publication: Publication) -> None:
+        """Take an item of a log that any process has published; see `announcement`."""
         if (feed := self._feeds.get(namespace)) is not None:
-            feed.receive(publication)
+            feed.receive(Publication(Position(seq, deletions), deletes, PreparedMessage(packets)))
 
     async def _poll(self) -> None:
         failing = False
@@ -290,17 +282,3 @@ class Feeds:
                 for namespace, end in ends.items():
                     if namespace in self._feeds:
                         self._feeds[namespace].expect(end)
-
-
-def log_item(namespace: str, publication: Publication) -> list[Any]:
-    """Return news as a process without sockets tells it to those that have some."""
-    seq, deletions = publication.position
-    return [
-        LOG,
-        namespace,
-        seq,
-        deletions,
-        publication.deletes,
-        list(publication.prepared.packets),
-        publication.prepared.size,
-    ]

@@ -24,7 +24,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 
@@ -37,7 +37,7 @@ from .status import MOST, UNKNOWN, SessionStatus, agrees_with_password, find_sta
 
 logger = logging.getLogger(__name__)
 
-END_SESSIONS = "end sessions"  # the kinds of the backplane's news
+END_SESSIONS = "end sessions"  # the kinds of publications
 END_USER = "end user"
 ROTATE_SESSIONS = "rotate sessions"
 LOOK_AT_SESSIONS = "look at sessions"
@@ -51,23 +51,18 @@ SETTLE_SECONDS = 0.3  # from a session that is gone, or a new password, to the w
 LATE_SECONDS = 10.0  # after a rotation, in which clients that come by the old key should ask once more
 
 
-class Backplane(Protocol):
-    """The way to the monitors of other processes."""
-
-    def handle(self, kind: str, handler: Callable[..., None], /) -> None:
-        """Have `handler` called with what others publish under `kind`."""
-
-    def publish_to_others(self, kind: str, /, *args: Any) -> None:
-        """Give `args` to the others' handlers of `kind`."""
-
-
 class SessionMonitor:
     """The authority of the login sessions over the connections of one event loop."""
 
-    def __init__(self, now: Callable[[], float], schedule: Callable[[Any], None], backplane: Backplane) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float],
+        schedule: Callable[[Any], None],
+        handle: Callable[[str, Callable[..., None]], None],
+    ) -> None:
         self.registry = Registry()
         self.scheduled_at = math.inf
-        self._now, self._schedule, self._backplane = now, schedule, backplane
+        self._now, self._schedule = now, schedule
         self._interval = math.inf
         self._next_sweep = math.inf
         self._due: list[tuple[float, int, Login]] = []  # what must be looked at before the next sweep
@@ -76,7 +71,7 @@ class SessionMonitor:
         self._rotated: dict[str, float] = {}  # hashes of keys by when they were rotated, as long as the news is kept
         self._doubted: set[Login] = set()
         self._looking: asyncio.Task[None] | None = None
-        self._handlers: dict[str, Callable[..., None]] = {
+        handlers: dict[str, Callable[..., None]] = {
             END_SESSIONS: self._end_sessions,
             END_USER: self._end_user,
             ROTATE_SESSIONS: self._rotate_sessions,
@@ -84,8 +79,8 @@ class SessionMonitor:
             LOOK_AT_USER: self._look_at_user,
             LOOK_AT_ALL: self._look_at_everybody,
         }
-        for kind, handler in self._handlers.items():
-            backplane.handle(kind, handler)
+        for kind, handler in handlers.items():
+            handle(kind, handler)
 
     def enter(self, connection: Connection, key: str, user: str | None, interval: float) -> Login:
         """Register a connection that lives by the login session with the hash `key`, of `user` if not None.
@@ -118,11 +113,6 @@ class SessionMonitor:
     def is_late(self, key: str) -> bool:
         """Return whether a client may come by this hash only because it has not got its new cookie yet."""
         return self._now() < self._rotated.get(key, -math.inf) + LATE_SECONDS
-
-    def publish(self, kind: str, *args: Any) -> None:
-        """Do what one kind of news says, here and in all other processes, which hear of it first."""
-        self._backplane.publish_to_others(kind, *args)
-        self._handlers[kind](*args)
 
     async def look_at(self, login: Login) -> None:
         """Return once the database was asked how `login` stands and it was done accordingly."""

@@ -21,15 +21,15 @@ ARROWS: dict[str, set[str]] = {
     "options": {"limits", "protocol"},
     "fanout": {"options", "protocol", "sessions"},
     "history": {"fanout", "protocol"},
-    "connections": {"exceptions", "fanout", "history", "limits", "options", "protocol", "sessions"},
+    "connections": {"exceptions", "fanout", "history", "limits", "loops", "options", "protocol", "sessions"},
     "handshake": {"connections", "exceptions", "fanout", "limits", "options", "protocol", "sessions"},
     "transports": {"connections", "exceptions", "fanout", "handshake", "protocol", "servers"},
     "servers": {"connections", "protocol"},
     "middleware": {"handshake", "limits", "servers", "sessions"},
     "consumer": {"exceptions", "history", "sessions"},
     "server": {"connections", "consumer", "handshake", "limits", "options", "transports"},
-    "emitter": {"connections", "fanout", "history"},
-    "revocation": {"connections", "emitter", "fanout", "sessions"},
+    "emitter": {"fanout", "history"},
+    "revocation": {"fanout", "sessions"},
     "signals": {"revocation", "sessions"},
     "checks": {"fanout", "options"},
     "apps": {"checks", "signals"},
@@ -41,9 +41,7 @@ ARROWS: dict[str, set[str]] = {
 TYPES: dict[str, set[str]] = {"consumer": {"connections"}, "connections": {"consumer"}}
 MODULES_AT_THE_TOP = 15
 FILES_IN_A_CIRCLE_OF_TYPES = 7
-LAYER_READERS = {
-    f"{APP}.{name}" for name in ("checks", "connections.runtime", "emitter", "fanout.backplane", "revocation")
-}
+LAYER_READERS = {f"{APP}.{name}" for name in ("checks", "connections.runtime", "fanout.backplane")}
 
 
 def modules(*packages: str) -> dict[str, Path]:

@@ -107,7 +107,7 @@ class PollingEndpoint(AsyncConsumer):
             raise HandshakeError(Fault.BAD_REQUEST)
         if owner is None:
             raise HandshakeError(Fault.UNKNOWN_SID)
-        await runtime.start()
+        await runtime.backplane.start()
         body = await self._read_body() if self.scope["method"] == "POST" else b""
         question = new_question(sid, self.scope, body)
         response = await runtime.relay.ask(owner, question, self._client_gone())

@@ -21,7 +21,7 @@ from channels.consumer import AsyncConsumer
 from ..connections.connection import Connection
 from ..connections.runtime import current_runtime
 from ..exceptions import Refused, session_gone
-from ..fanout.prepared import PreparedMessage, pack, send_event, websocket_frame
+from ..fanout.prepared import PreparedMessage, send_event, websocket_frame
 from ..handshake.admission import Admission
 from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
 from ..handshake.responses import FORBIDDEN, refuse_websocket
@@ -189,7 +189,7 @@ class WebSocketTransport(AsyncConsumer):
         candidate = UpgradeProtocol()
         while (message := await self.receive())["type"] != "websocket.disconnect":
             candidate.receive_data(message.get("text") or "")
-            self.send_prepared(pack(candidate.data_to_send()))
+            self.send_prepared(PreparedMessage(candidate.data_to_send()))
             match candidate.state:
                 case UpgradeState.PROBED:
                     polling.probe()

@@ -32,7 +32,6 @@ def main() -> None:
     ids = [*SHARED, *(UUID(int=seed * 1_000_000 + number) for number in range(OWN))]
     chance.shuffle(ids)
     receipts: dict[str, list[object]] = {}
-    services.announce = lambda announcements: None
     for start in range(0, len(ids), BATCH):
         drafts = [Draft(chance.choice(ROOMS), "42", "text", visitor, key) for key in ids[start : start + BATCH]]
         for draft, outcome in zip(drafts, services.commit(drafts).outcomes, strict=True):

@@ -19,8 +19,10 @@ django.setup()
 
 from django.db import DatabaseError  # noqa: E402  (after the setup, as all below)
 
-from chat import services, writer  # noqa: E402  (after the setup, as all below)
-from chat.services import Announcement, Committed, Draft  # noqa: E402
+from channels_socketio.emitter import aannounce  # noqa: E402
+from channels_socketio.history.log import Item  # noqa: E402
+from chat import services  # noqa: E402  (after the setup, as all below)
+from chat.services import Committed, Draft  # noqa: E402
 from chat.writer import Writer  # noqa: E402
 from chatproject.asgi import application  # noqa: E402
 
@@ -40,11 +42,11 @@ def commit(drafts: Sequence[Draft]) -> Committed:
     return committed
 
 
-async def announce(announcements: Announcement) -> None:
+async def announce(namespace: str, item: Item) -> None:
     """Announce, or wait for ever."""
-    if announcements.item.data["text"] == FAULT == "after ack":
+    if item.data["text"] == FAULT == "after ack":
         await asyncio.Event().wait()
-    await writer.announce(announcements)
+    await aannounce(namespace, item)
 
 
 Writer.commit = staticmethod(commit)

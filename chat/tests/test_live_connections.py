@@ -257,7 +257,7 @@ class TestLiveConnections:
 
 def is_running() -> bool:
     """Return whether the roster of this loop has a task."""
-    return live_connections.rosters[current_runtime()]._task is not None
+    return live_connections.keep_live_connections()._task is not None
 
 
 @pytest.fixture

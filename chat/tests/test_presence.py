@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.support.people import Connect, close_of, eventually
 from channels_socketio.tests.support.processes import Redis, Site
@@ -136,7 +135,7 @@ class TestOneProcess:
     async def test_nothing_is_kept_of_those_who_left(self, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("chat.presence_state.GRACE", 0.1)
         client = await enter(connect, await in_thread(visit)())
-        kept = presence.presence_of(current_runtime())
+        kept = presence.current_presence()
         assert kept.state.rooms
         await client.disconnect()
         await eventually(lambda: not kept.state.rooms and kept._timer is None, "everything was forgotten")

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 
 from channels_socketio.exceptions import Refused
+from channels_socketio.history.log import Item
 from channels_socketio.tests.support.people import eventually
 from chat import services, writer
 from chat.database import in_thread
@@ -48,8 +49,8 @@ class Recorder(Writer):
         assert self.gate.wait(20)
         return services.commit(drafts)
 
-    async def announce(self, announcements: Announcement) -> None:
-        self.announced.append(announcements)
+    async def announce(self, namespace: str, item: Item) -> None:
+        self.announced.append(Announcement(namespace, item))
 
 
 @pytest.fixture

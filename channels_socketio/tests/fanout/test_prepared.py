@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels_socketio.fanout.prepared import change_offset, join, pack, pack_event, websocket_frame
+from channels_socketio.fanout.prepared import PreparedMessage, change_offset, event_packets, join, websocket_frame
 from channels_socketio.protocol.engine_packets import Encoded
 from channels_socketio.protocol.offsets import format_offset
 
@@ -25,7 +25,7 @@ from channels_socketio.protocol.offsets import format_offset
 def test_an_event_becomes_packets_and_their_size(
     namespace: str, args: list[Any], packets: tuple[Encoded, ...], size: int
 ) -> None:
-    prepared = pack_event(namespace, args)
+    prepared = PreparedMessage(event_packets(namespace, args))
     assert (tuple(prepared.packets), prepared.size) == (packets, size)
 
 
@@ -35,17 +35,19 @@ def test_an_event_becomes_packets_and_their_size(
 )
 def test_what_no_packet_can_carry_is_this_sides_mistake(args: list[Any], error: type[Exception]) -> None:
     with pytest.raises(error):
-        pack_event("/", args)
+        event_packets("/", args)
 
 
 @given(st.lists(st.text() | st.binary()))
 @settings(deadline=None)
 def test_the_size_counts_bytes_on_the_wire(packets: list[Encoded]) -> None:
-    assert pack(packets).size == sum(len(item if isinstance(item, bytes) else item.encode()) for item in packets)
+    assert PreparedMessage(packets).size == sum(
+        len(item if isinstance(item, bytes) else item.encode()) for item in packets
+    )
 
 
 def test_an_event_is_packed_into_engine_messages() -> None:
-    assert list(pack_event("/tea", ("a", b"\x01")).packets) == [
+    assert event_packets("/tea", ("a", b"\x01")) == [
         '451-/tea,["a",{"_placeholder":true,"num":0}]',
         b"\x01",
     ]
@@ -68,7 +70,7 @@ def test_a_websocket_frame_has_the_head_for_its_length(payload: str | bytes, hea
 
 
 def test_frames_and_events_hold_the_packets_in_order_and_are_made_once() -> None:
-    prepared = pack(['42["a"]', b"\x01", b""])
+    prepared = PreparedMessage(['42["a"]', b"\x01", b""])
     assert prepared.frames == b'\x81\x0742["a"]' + b"\x82\x01\x01" + b"\x81\x01b"
     assert prepared.events == [
         {"type": "websocket.send", "text": '42["a"]'},
@@ -80,7 +82,7 @@ def test_frames_and_events_hold_the_packets_in_order_and_are_made_once() -> None
 
 
 def test_joined_parcels_hold_all_packets_in_order() -> None:
-    first, second = pack(["2"]), pack([b"\x01\x02", "3"])
+    first, second = PreparedMessage(["2"]), PreparedMessage([b"\x01\x02", "3"])
     both = join([first, second])
     assert (both.packets, both.size) == (["2", b"\x01\x02", "3"], 4)
     assert join([first]) is first
@@ -90,19 +92,19 @@ def test_joined_parcels_hold_all_packets_in_order() -> None:
 @pytest.mark.parametrize("data", ["text", 'ends in 1.2./"]', b"\x00\xff", None])
 def test_an_event_with_another_offset_is_as_if_packed_with_it(namespace: str, data: Any) -> None:
     old, new = format_offset(1, 2, namespace), format_offset(100, 2, namespace)
-    changed = change_offset(pack_event(namespace, ["e", data, old]), old, new)
-    expected = pack_event(namespace, ["e", data, new])
+    changed = change_offset(PreparedMessage(event_packets(namespace, ["e", data, old])), old, new)
+    expected = PreparedMessage(event_packets(namespace, ["e", data, new]))
     assert (list(changed.packets), changed.size) == (list(expected.packets), expected.size)
 
 
 @pytest.mark.parametrize("args", [["e", "1.2./", 1], ["e", "1.2./other"]])
 def test_an_event_without_the_offset_is_a_mistake(args: list[Any]) -> None:
     with pytest.raises(ValueError, match=r'expected an event that ends in "1\.2\./"\]'):
-        change_offset(pack_event("/", args), "1.2./", "3.4./")
+        change_offset(PreparedMessage(event_packets("/", args)), "1.2./", "3.4./")
 
 
 def test_the_offset_of_a_binary_packet_alone_is_a_mistake() -> None:
-    prepared = pack_event("/", ["e", b"\x00", "1.2./"])
+    prepared = PreparedMessage(event_packets("/", ["e", b"\x00", "1.2./"]))
     prepared.packets = prepared.packets[1:]
     with pytest.raises(ValueError, match="expected an event"):
         change_offset(prepared, "1.2./", "3.4./")

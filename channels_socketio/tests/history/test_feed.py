@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from channels_socketio.fanout.hub import Hub
 from channels_socketio.fanout.prepared import PreparedMessage, join
 from channels_socketio.history import cache as tails
 from channels_socketio.history import feed as feeds
-from channels_socketio.history.cache import START, Publication, offset_of, pack_item
-from channels_socketio.history.feed import HELD, PAGE, Feed, FeedClosed, Feeds, log_item
+from channels_socketio.history.cache import START, Publication, announcement, offset_of
+from channels_socketio.history.feed import HELD, LOG, PAGE, Feed, FeedClosed, Feeds
 from channels_socketio.history.log import REPLAY_BYTES, Page, Position
 from channels_socketio.protocol.offsets import parse_offset
 from channels_socketio.tests.history.test_cache import events_of, step_of
@@ -248,7 +249,8 @@ class Process:
 
     def __init__(self, sqlite_log: SQLiteLog, interval: float = 60.0) -> None:
         self.hub: Hub[PreparedMessage] = Hub(join, lambda call: call())
-        self.feeds = Feeds(self.hub, Backplane(self.hub, InMemoryChannelLayer(), "one"))
+        self.backplane = Backplane(self.hub, InMemoryChannelLayer(), "one")
+        self.feeds = Feeds(self.hub, self.backplane)
         self.listener = Listener()
         self.hub.join("/", "a", self.listener)
         self.feed = self.feeds.enter("/", sqlite_log, interval)
@@ -273,9 +275,9 @@ async def process(sqlite_log: SQLiteLog) -> AsyncIterator[Process]:
         process.feeds.leave(process.feed)
 
 
-def publication_of(item: Any) -> Publication:
-    """Return the news of an item."""
-    return pack_item("/", item, item.position)
+def announce(process: Process, item: Any) -> None:
+    """Publish an item, as any process does."""
+    process.backplane.publish(LOG, *announcement("/", item))
 
 
 def entries(*numbers: int, deletions: int = 0) -> list[Any]:
@@ -286,8 +288,8 @@ def entries(*numbers: int, deletions: int = 0) -> list[Any]:
 async def test_news_in_order_are_delivered_at_once_and_ask_nobody(sqlite_log: SQLiteLog, process: Process) -> None:
     readings = sqlite_log.readings
     for data in ("three", "four"):
-        process.feeds.announce("/", publication_of(sqlite_log.append(data)))
-    process.feeds.announce("/", publication_of(sqlite_log.delete(3)))
+        announce(process, sqlite_log.append(data))
+    announce(process, sqlite_log.delete(3))
     assert process.listener.events == [
         ["entry", "three", "3.0./"],
         ["entry", "four", "4.0./"],
@@ -299,9 +301,9 @@ async def test_news_in_order_are_delivered_at_once_and_ask_nobody(sqlite_log: SQ
 
 async def test_news_that_overtook_others_wait_for_them_and_ask_nobody(sqlite_log: SQLiteLog, process: Process) -> None:
     readings = sqlite_log.readings
-    three, four, five = (publication_of(sqlite_log.append(data)) for data in ("three", "four", "five"))
-    for publication in (five, four, four, three, three):
-        process.feeds.announce("/", publication)
+    three, four, five = (sqlite_log.append(data) for data in ("three", "four", "five"))
+    for item in (five, four, four, three, three):
+        announce(process, item)
     assert [data for _, data, _ in process.listener.events] == ["three", "four", "five"]
     await process.feed.reach(sqlite_log.end())
     await asyncio.sleep(0)
@@ -311,7 +313,7 @@ async def test_news_that_overtook_others_wait_for_them_and_ask_nobody(sqlite_log
 
 async def test_news_that_never_come_are_read_from_the_log(sqlite_log: SQLiteLog, process: Process) -> None:
     sqlite_log.append("three")
-    process.feeds.announce("/", publication_of(sqlite_log.append("four")))
+    announce(process, sqlite_log.append("four"))
     assert process.listener.events == []
     await process.feed.reach(sqlite_log.end())
     assert [data for _, data, _ in process.listener.events] == ["three", "four"]
@@ -329,7 +331,7 @@ async def test_what_nobody_told_is_found_by_looking(sqlite_log: SQLiteLog) -> No
 async def test_more_news_than_can_wait_are_read_from_the_log(sqlite_log: SQLiteLog, process: Process) -> None:
     sqlite_log.append("never told")
     for number in range(HELD + 10):
-        process.feeds.announce("/", publication_of(sqlite_log.append(number)))
+        announce(process, sqlite_log.append(number))
     assert len(process.feed._held) == HELD
     await process.feed.reach(sqlite_log.end())
     assert [data for _, data, _ in process.listener.events] == ["never told", *range(HELD + 10)]
@@ -342,7 +344,7 @@ async def test_a_log_that_fails_is_asked_again_and_the_log_says_so_once(
     monkeypatch.setattr(feeds, "RETRY_SECONDS", 0.0001)
     sqlite_log.broken = True
     sqlite_log.append("never told")
-    process.feeds.announce("/", publication_of(sqlite_log.append("four")))
+    announce(process, sqlite_log.append("four"))
     readings = sqlite_log.readings
     await eventually(lambda: sqlite_log.readings > readings + 3, "the log was asked several times")
     assert process.listener.events == []
@@ -370,12 +372,12 @@ async def test_news_of_what_the_log_does_not_hold_are_forgotten(
     sqlite_log: SQLiteLog, process: Process, caplog: pytest.LogCaptureFixture
 ) -> None:
     item = sqlite_log.append("three")
-    lost = publication_of(item)._replace(position=Position(9, 0))
-    process.feeds.announce("/", lost)
+    lost = replace(item, position=Position(9, 0))
+    announce(process, lost)
     with pytest.raises(LookupError, match=r"expected the log to go to \(9, 0\), got \(3, 0\)"):
         await process.feed.reach(Position(9, 0))
     assert "news spoke of" in caplog.text
-    process.feeds.announce("/", publication_of(sqlite_log.append("four")))
+    announce(process, sqlite_log.append("four"))
     assert [data for _, data, _ in process.listener.events] == ["three", "four"]
 
 
@@ -393,7 +395,7 @@ async def test_a_feed_lives_as_long_as_it_has_sockets(sqlite_log: SQLiteLog, pro
     assert len(process.feeds) == 0
     await settle()
     assert len(asyncio.all_tasks()) < len(tasks)
-    process.feeds.announce("/", publication_of(sqlite_log.append("three")))
+    announce(process, sqlite_log.append("three"))
     assert process.listener.events == []
 
 
@@ -403,7 +405,7 @@ async def test_new_clients_who_find_too_little_in_memory_share_one_reading() -> 
         sqlite_log.append(number)
     process = Process(sqlite_log)
     await process.feed.reach(sqlite_log.end())
-    process.feeds.announce("/", publication_of(sqlite_log.delete(60)))
+    announce(process, sqlite_log.delete(60))
     readings = sqlite_log.readings
     cached_newest = await asyncio.gather(*(newest(process.feed) for _ in range(10)))
     assert sqlite_log.readings == readings + 1
@@ -421,14 +423,14 @@ async def test_news_that_come_while_the_log_is_read_are_not_doubled() -> None:
     sqlite_log.answer()
     await process.feed.reach(START)
     items = [sqlite_log.append(number) for number in (1, 2)]
-    process.feeds.announce("/", publication_of(items[1]))
+    announce(process, items[1])
     await eventually(lambda: sqlite_log.waiting, "the log is read")
-    process.feeds.announce("/", publication_of(items[0]))
+    announce(process, items[0])
     assert process.listener.events == entries(1, 2)
-    process.feeds.announce("/", publication_of(sqlite_log.append(3)))
+    announce(process, sqlite_log.append(3))
     sqlite_log.answer()
     await eventually(lambda: process.feed._reader is None, "the log was read")
-    process.feeds.announce("/", publication_of(sqlite_log.append(4)))
+    announce(process, sqlite_log.append(4))
     assert process.listener.events == entries(1, 2, 3, 4)
     process.feeds.leave(process.feed)
 
@@ -440,15 +442,15 @@ async def test_news_that_come_while_the_newest_are_read_are_neither_lost_nor_dou
         sqlite_log.append(number)
     process = Process(sqlite_log)
     await process.feed.reach(sqlite_log.end())
-    process.feeds.announce("/", publication_of(sqlite_log.delete(60)))
+    announce(process, sqlite_log.delete(60))
     sqlite_log.patient = True
     entering = asyncio.create_task(newest(process.feed))
     await eventually(lambda: sqlite_log.waiting, "the log is read")
-    process.feeds.announce("/", publication_of(sqlite_log.append(61)))
+    announce(process, sqlite_log.append(61))
     sqlite_log.answer()
     (lack, before) = await entering
     assert (await complete(process.feed, lack, before))[-1:] == entries(61, deletions=1)
-    process.feeds.announce("/", publication_of(sqlite_log.append(62)))
+    announce(process, sqlite_log.append(62))
     assert process.listener.events == [["deleted", 60, "60.1./"], *entries(61, 62, deletions=1)]
     process.feeds.leave(process.feed)
 
@@ -539,7 +541,7 @@ async def test_deletions_that_are_too_long_make_a_client_new(monkeypatch: pytest
 async def test_who_missed_little_gets_it_from_memory(sqlite_log: SQLiteLog, process: Process) -> None:
     at = sqlite_log.end()
     for number in range(80):
-        process.feeds.announce("/", publication_of(sqlite_log.append(number)))
+        announce(process, sqlite_log.append(number))
     readings = sqlite_log.readings
     lack = await since(process.feed, at, 500)
     assert lack is not None
@@ -566,9 +568,9 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
     process: Process, sqlite_log: SQLiteLog, at: Position, missed: Any, rest: list[int]
 ) -> None:
     for data in (3, 4, 5):
-        process.feeds.announce("/", publication_of(sqlite_log.append(data)))
+        announce(process, sqlite_log.append(data))
     for seq in (1, 3, 2):
-        process.feeds.announce("/", publication_of(sqlite_log.delete(seq)))
+        announce(process, sqlite_log.delete(seq))
     lack = await since(process.feed, at, 2)
     if lack is None:
         assert missed == "fresh"
@@ -580,6 +582,5 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
 
 
 async def test_news_from_another_process_are_the_same(sqlite_log: SQLiteLog, process: Process) -> None:
-    kind, *args = log_item("/", publication_of(sqlite_log.append("three")))
-    process.feeds._backplane._handlers[kind](*args)
+    process.backplane._handle(LOG, *announcement("/", sqlite_log.append("three")))
     assert process.listener.events == [["entry", "three", "3.0./"]]

@@ -241,7 +241,9 @@ async def test_one_that_cannot_say_why_it_ends_is_closed_and_the_others_are_told
         end(connection, end_reason)
 
     monkeypatch.setattr(Connection, "end", fail)
-    monkeypatch.setattr(current_runtime().backplane, "publish_to_others", lambda kind, *args: order.append("others"))
+    backplane = current_runtime().backplane
+    monkeypatch.setattr(backplane, "crosses_processes", True)
+    monkeypatch.setattr(backplane, "publish_to_others", lambda kind, *args: order.append("others"))
     await sync_to_async(end_user)(user, EndReason("rude", "Go away."))
     assert [await told(client) for client in clients[1::2]] == ["rude"] * 3
     for client in clients[::2]:
