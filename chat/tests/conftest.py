@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def quiet_presence(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Say nothing of who is there in tests of anything else, unless they are marked `company`."""
-    if request.node.get_closest_marker("company") is None:
+    if request.node.get_closest_marker("presence") is None:
         monkeypatch.setattr("chat.presence.SOON", 3600.0)
 
 
