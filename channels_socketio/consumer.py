@@ -150,17 +150,17 @@ class SocketIOConsumer:
     @property
     def scope(self) -> dict[str, Any]:
         """The ASGI scope of the handshake."""
-        return self.socket.scope
+        return self.socket.connection.scope
 
     @property
     def session(self) -> Any:
         """The login session, as it was at the handshake or when its name changed; see `fresh_session`."""
-        return self.scope["session"]
+        return self.socket.connection.scope["session"]
 
     @property
     def user(self) -> Any:
         """The Django user, always the same one, as it was at the handshake or when its name changed."""
-        return self.scope["user"]
+        return self.socket.connection.scope["user"]
 
     async def fresh_session(self) -> Any:
         """Read the login session again; the answer is `self.session` from then on.

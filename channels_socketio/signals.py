@@ -31,7 +31,7 @@ NAME = "channels_socketio.signals"
 FORMER_KEY = "socketio_former_key"  # attribute of a session: the key that it gave up last
 TOLD_KEY = "socketio_told_key"  # attribute of a session: the key whose end was published with its reason
 
-Note = Callable[[str], None]
+Note = Callable[[Any, str], None]
 
 told: ContextVar[str | None] = ContextVar("told", default=None)  # the TOLD_KEY of the session that gives up its key
 
@@ -54,7 +54,7 @@ def install() -> None:
 
 
 def observe(store: Any, method: str, async_method: str, note: Note) -> None:
-    """Have `note` called with the key that a session gives up by a method of `store` or by its asynchronous twin."""
+    """Have `note` called with a session, and the key that it gives up by a method of `store` or by its twin."""
     run, arun = getattr(store, method), getattr(store, async_method)
     if hasattr(run, FORMER_KEY):
         return
@@ -90,24 +90,23 @@ def note_former_key(session: Any, before: str | None, note: Note) -> None:
     """Keep the key that a session had, and tell of it, unless the twin of the method has done so."""
     if before not in (None, session.session_key, getattr(session, FORMER_KEY, None)):
         setattr(session, FORMER_KEY, before)
-        note(str(before))
+        note(session, str(before))
 
 
-def key_rotated(key: str) -> None:
+def key_rotated(session: Any, key: str) -> None:
     """Close what came by the old key."""
-    rotate_sessions([key], using=database_of_sessions())
+    rotate_sessions([key], using=database_of(session))
 
 
-def session_flushed(key: str) -> None:
+def session_flushed(session: Any, key: str) -> None:
     """Have it looked at. Where sessions are rows their deletion has said so."""
-    if key != told.get() and session_model() is None:
+    if key != told.get() and not hasattr(session, "get_model_class"):
         look_at_sessions([key])
 
 
-def database_of_sessions() -> str | None:
+def database_of(session: Any) -> str | None:
     """Return the alias of the database in which a session's key changes, None for the default."""
-    model = session_model()
-    return None if model is None else router.db_for_write(model)
+    return router.db_for_write(session.get_model_class()) if hasattr(session, "get_model_class") else None
 
 
 def session_deleted(instance: Any, using: str, **signal: Any) -> None:
@@ -118,16 +117,16 @@ def session_deleted(instance: Any, using: str, **signal: Any) -> None:
 
 def logged_in(request: Any, **signal: Any) -> None:
     """A login over another user's has flushed that session: its key was rotated."""
-    former_key = getattr(getattr(request, "session", None), FORMER_KEY, None)
-    if former_key is not None:
-        key_rotated(former_key)
+    session = getattr(request, "session", None)
+    if (former_key := getattr(session, FORMER_KEY, None)) is not None:
+        key_rotated(session, former_key)
 
 
 def logged_out(request: Any, **signal: Any) -> None:
     """Say why, before the session is flushed. Its deletion says nothing more: one log-out is one publication."""
     session = getattr(request, "session", None)
     if session is not None and session.session_key is not None:
-        end_sessions([session.session_key], LOGGED_OUT, using=database_of_sessions())
+        end_sessions([session.session_key], LOGGED_OUT, using=database_of(session))
         setattr(session, TOLD_KEY, session.session_key)
 
 

@@ -67,6 +67,7 @@ class ChatConsumer(SocketIOConsumer):
         self.room = room_of(self.kwargs)
         self.name = str(display_name(self.session, self.user))
         self.spoke = False
+        self.writer = current_writer()
 
     async def welcome(self, head: int) -> None:
         """Tell the visitor so, and the number of the room's newest message."""
@@ -120,7 +121,7 @@ class ChatConsumer(SocketIOConsumer):
         if self.presence is not None:
             self.presence.stop_typing(self.room, self.person)
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
-        return current_writer().send(draft)
+        return self.writer.send(draft)
 
     async def _count(self, visitor: int) -> None:
         """Count a message of the visitor; raises Refused, after a rest.

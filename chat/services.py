@@ -45,7 +45,7 @@ FIND = (
     "WHERE visitor_id = wanted.visitor AND client_id = wanted.id"
 )
 FIND_VISITORS = "SELECT id, banned_until, muted_until FROM chat_visitor WHERE id IN ({})"
-FIND_ROOMS = "SELECT id, slug, head, deletions FROM chat_room WHERE slug IN ({}) ORDER BY id{}"
+FIND_ROOMS = "SELECT id, slug, head, deletions FROM chat_room WHERE slug IN ({}) ORDER BY id"
 INSERT = (
     "INSERT INTO chat_message (room_id, seq, visitor_id, client_id, name, text, at) VALUES (%s, %s, %s, %s, %s, %s, %s)"
 )
@@ -219,14 +219,14 @@ def lock_rooms(slugs: Collection[str]) -> dict[str, Room]:
 def find_rooms(slugs: Collection[str]) -> dict[str, Room]:
     """Return those of the rooms that exist, locked in the order of their primary keys."""
     lock = " FOR UPDATE" if connection.features.has_select_for_update else ""  # SQLite's transaction is the lock
-    rows = select(FIND_ROOMS.format(marks(slugs), lock), slugs)
+    rows = select(FIND_ROOMS + lock, slugs)
     return {slug: Room(pk=pk, slug=slug, head=head, deletions=deletions) for pk, slug, head, deletions in rows}
 
 
 def find_refusals(drafts: Iterable[Draft]) -> dict[int | None, Refused]:
     """Return, of those visitors who may not say anything, why not: banned, muted, or not there any more."""
     wanted = {draft.visitor for draft in drafts if draft.visitor is not None}
-    rows = select(FIND_VISITORS.format(marks(wanted)), wanted)
+    rows = select(FIND_VISITORS, wanted)
     refusals: dict[int | None, Refused] = {}
     for pk, banned_until, muted_until in rows:
         wanted.remove(pk)
@@ -264,18 +264,13 @@ def find_repeats(drafts: Iterable[Draft]) -> dict[tuple[int, UUID], Receipt]:
 
 
 def select(statement: str, values: Collection[Any]) -> list[tuple[Any, ...]]:
-    """Return the rows of a query; none without values."""
+    """Return the rows of a query, which has `{}` for a placeholder of each value; none without values."""
     if not values:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(statement, list(values))
+        cursor.execute(statement.format(", ".join(["%s"] * len(values))), list(values))
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
-
-
-def marks(values: Collection[Any]) -> str:
-    """Return a placeholder for each value."""
-    return ", ".join(["%s"] * len(values))
 
 
 def aware(value: Any) -> Any:

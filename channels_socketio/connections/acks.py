@@ -1,11 +1,11 @@
-"""What a socket does around the application's code: calling it, asking clients, and turning results into acks."""
+"""Events that want an ack, sent to several sockets at once."""
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..fanout.prepared import PreparedMessage, event_packets, to_json
+from ..fanout.prepared import PreparedMessage, event_packets
 
 if TYPE_CHECKING:
     from .socket import Socket
@@ -26,7 +26,7 @@ async def call_each(
     prepared = PreparedMessage(event_packets(sockets[0].namespace, [event, *args], ack_id))
     answers = [socket.expect_answer(ack_id) for socket in sockets]
     for socket in sockets:
-        socket.hub.send(socket.connection, prepared)
+        socket.connection.runtime.hub.send(socket.connection, prepared)
     try:
         await asyncio.wait(answers, timeout=timeout)
     finally:
@@ -36,25 +36,3 @@ async def call_each(
                 answer.set_exception(TimeoutError(f"expected an ack within {timeout:g} s"))
                 answer.exception()  # seen: a caller who is cancelled does not ask for it
     return answers
-
-
-async def run(hook: Awaitable[Any]) -> Any:
-    """Await the application's code.
-
-    A CancelledError of something that it awaited, while nobody cancels this task, is a failure like any
-    other; it must not end the task, which has the socket's next events to handle.
-    """
-    try:
-        return await hook
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise RuntimeError("expected a result, got the cancellation of what was awaited") from error
-
-
-def ack_args(result: Any) -> list[Any]:
-    """Return what a handler returned as the arguments of an ack."""
-    if result is None:
-        return []
-    return to_json(result if isinstance(result, tuple) else (result,))

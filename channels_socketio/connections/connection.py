@@ -189,10 +189,10 @@ class Connection:
 
     def close(self, reason: Reason, detail: str = "") -> None:
         """End the connection; what was queued before is sent first. Raises nothing."""
-        if not self.closed:
+        if self.close_reason is None:
             self.flush()
             self.runtime.hub.flush()
-        if not self.closed:  # still: to send what was queued may have ended it
+        if self.close_reason is None:  # still: to send what was queued may have ended it
             self._shut(reason, detail)
 
     def fail(self, error: BaseException, reason: Reason = Reason.INTERNAL_ERROR) -> None:
@@ -319,10 +319,9 @@ class Connection:
 
     def finish_event(self) -> None:
         """Count it no more, whatever has become of it. Raises nothing."""
-        congested = self.congested
         self._backlog -= 1
         self._handled += 1
-        if congested and not self.congested:
+        if self._backlog == self.server.options.backlog:  # it was congested
             self.engine.extend(self.runtime.now())
             self._attempt(self.transport.resume)
 
@@ -346,7 +345,8 @@ class Connection:
         if closed is not None:
             self.close(closed.reason, closed.detail)
             return
-        self._mark_ping()
+        if self.engine.ping_sent:
+            self._mark_ping()
         self.flush()
         self.runtime.timers.schedule(self)
 
@@ -386,7 +386,7 @@ class Connection:
         self.runtime.timers.schedule(self)
 
     def _mark_ping(self) -> None:
-        if self.engine.ping_sent and self._unconfirmed_at_ping is None:
+        if self._unconfirmed_at_ping is None:
             self._unconfirmed_at_ping = self._unconfirmed
 
     def _shut(self, reason: Reason, detail: str) -> None:
@@ -396,7 +396,7 @@ class Connection:
         sockets, self.sockets = self.sockets, {}
         self.runtime.connections.pop(self.engine.sid, None)
         if self.login is not None:
-            self.runtime.monitor.leave(self, self.login)
+            self.runtime.monitor.registry.leave(self, self.login)
         self.slot.leave()
         self._attempt(self.runtime.tracker.note, self.engine.sid)
         for socket in sockets.values():

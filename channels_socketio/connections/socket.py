@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import Refused, SocketEnded
 from ..fanout.backplane import EVENT
-from ..fanout.hub import Hub
-from ..fanout.prepared import PreparedMessage, event_packets
+from ..fanout.prepared import PreparedMessage, event_packets, to_json
 from ..fanout.targets import room_key, skip_keys, topics_of
-from ..history.cache import START, offset_of
+from ..history.cache import START
 from ..history.feed import Feed
 from ..history.log import Log, Position
 from ..history.recovery import Claim, new_pid
+from ..protocol.offsets import format_offset
 from ..protocol.reasons import Reason
 from . import replay
-from .acks import ack_args, call_each, run
+from .acks import call_each
 from .runtime import TAKE_OVER, new_id
 
 if TYPE_CHECKING:
@@ -69,11 +69,6 @@ class Socket:
         return self.connection.scope
 
     @property
-    def hub(self) -> Hub[PreparedMessage]:
-        """The hub of this process."""
-        return self.connection.runtime.hub
-
-    @property
     def connected(self) -> bool:
         """Whether events reach the client: the connect was accepted and neither side has left."""
         return self._entered and self.connection.sockets.get(self.namespace) is self
@@ -83,7 +78,7 @@ class Socket:
         """The offset of a client that has got all that was sent to it so far."""
         live = self._entered and self._feed is not None
         position = self._feed.cache.position if live and self._feed is not None else self.began
-        return offset_of(position, self.namespace)
+        return format_offset(*position, self.namespace)
 
     @property
     def head(self) -> int:
@@ -105,12 +100,12 @@ class Socket:
 
     def handle_end(self, reason: str) -> None:
         """The socket is gone: leave the rooms now, clean up after the events that are still waiting."""
-        sockets = self.connection.runtime.sockets
-        if sockets.get(self.id) is self:  # not so for one that came back and has not entered yet
-            del sockets[self.id]
-            self.hub.forget(self.id)
+        runtime = self.connection.runtime
+        if runtime.sockets.get(self.id) is self:  # not so for one that came back and has not entered yet
+            del runtime.sockets[self.id]
+            runtime.hub.forget(self.id)
         self._unfollow()
-        self.connection.runtime.tracker.note(self.connection.engine.sid)
+        runtime.tracker.note(self.connection.engine.sid)
         for future in self._acks.values():
             if not future.done():
                 future.set_exception(SocketEnded(f"the socket ended before it answered: {reason}"))
@@ -128,9 +123,9 @@ class Socket:
             if not self._entered:
                 self._held.append(prepared)
         elif volatile:
-            self.hub.offer_to(self.connection, prepared)
+            self.connection.runtime.hub.offer_to(self.connection, prepared)
         else:
-            self.hub.send(self.connection, prepared)
+            self.connection.runtime.hub.send(self.connection, prepared)
 
     async def call(self, event: str, args: Sequence[Any], timeout: float) -> list[Any]:
         """Send an event and wait for its ack; see SocketIOConsumer.call."""
@@ -144,7 +139,7 @@ class Socket:
     ) -> dict[str, list[Any] | None]:
         """Call everybody in a room of this process; see SocketIOConsumer.call_all."""
         runtime = self.connection.runtime
-        called = [runtime.sockets[member] for member in self.hub.members(room_key(self.namespace, room))]
+        called = [runtime.sockets[member] for member in runtime.hub.members(room_key(self.namespace, room))]
         answers = await call_each(called, event, args, timeout)
         return {
             socket.id: None if answer.exception() else answer.result()
@@ -172,7 +167,7 @@ class Socket:
     def join(self, room: str) -> None:
         """Enter a room of the namespace; before the connect is answered, as soon as it is."""
         if self.connected:
-            self.hub.join(room_key(self.namespace, room), self.id, self.connection)
+            self.connection.runtime.hub.join(room_key(self.namespace, room), self.id, self.connection)
         elif not self._entered:
             self._rooms.append(room)
 
@@ -181,7 +176,7 @@ class Socket:
         if room in self._rooms:
             self._rooms.remove(room)
         if self.connected:
-            self.hub.leave(room_key(self.namespace, room), self.id)
+            self.connection.runtime.hub.leave(room_key(self.namespace, room), self.id)
 
     def disconnect(self) -> None:
         """Put the client out of the namespace."""
@@ -224,11 +219,8 @@ class Socket:
         if self._inbox is not None:
             self._inbox.append(work)
         else:
-            self._start(deque((work,)))
-
-    def _start(self, inbox: deque[Callable[[], Awaitable[None]]]) -> None:
-        self._inbox = inbox
-        self._worker = asyncio.create_task(self._work(inbox))
+            self._inbox = inbox = deque((work,))
+            self._worker = asyncio.create_task(self._work(inbox))
 
     async def _work(self, inbox: deque[Callable[[], Awaitable[None]]]) -> None:
         """Do all that is in the inbox. An error that nothing else has caught ends the client; its clean-up runs still.
@@ -250,7 +242,8 @@ class Socket:
         finally:
             self._inbox = self._worker = None
             if inbox:
-                self._start(inbox)
+                self._inbox = inbox
+                self._worker = asyncio.create_task(self._work(inbox))
 
     async def _connect(self, auth: dict[str, Any], claim: Claim | None) -> None:
         missed: list[PreparedMessage] = []
@@ -286,7 +279,7 @@ class Socket:
             return
         held, self._held = self._held, []
         for prepared in (*held, *replay):
-            self.hub.send(self.connection, prepared)
+            self.connection.runtime.hub.send(self.connection, prepared)
         if self.connected:
             self._join_all()
 
@@ -296,9 +289,9 @@ class Socket:
         rooms, self._rooms = self._rooms, []
         handshake = self.connection.handshake
         for topic in topics_of(self.namespace, handshake.session, handshake.user):
-            self.hub.join(topic, self.id, self.connection)
+            runtime.hub.join(topic, self.id, self.connection)
         for room in rooms:
-            self.hub.join(room_key(self.namespace, room), self.id, self.connection)
+            runtime.hub.join(room_key(self.namespace, room), self.id, self.connection)
         runtime.tracker.note(self.connection.engine.sid)
         self.consumer.entered()
 
@@ -315,7 +308,9 @@ class Socket:
             return
         event = str(args[0])
         try:
-            result = await self._handle(args)
+            if (handler := self.consumer.handlers.get(args[0])) is None:
+                raise Refused("unknown event", "Expected an event that this namespace knows.")
+            result = await run(handler.function(self.consumer, *handler.decode(args[1:])))
         except Exception as error:
             self._fail_event(error, event, ack_id)
             return
@@ -343,7 +338,8 @@ class Socket:
         if ack_id is None or not self.connected:
             return
         try:
-            self.connection.protocol.send_ack(self.namespace, ack_id, ack_args(result))
+            answer = [] if result is None else to_json(result if isinstance(result, tuple) else (result,))
+            self.connection.protocol.send_ack(self.namespace, ack_id, answer)
         except Exception as error:  # what JSON cannot carry
             self._fail_event(error, event, ack_id)
         else:
@@ -355,12 +351,6 @@ class Socket:
         if not isinstance(error, Refused):
             self._log_failure(event, error)
         self._refuse_event(error if isinstance(error, Refused) else INTERNAL, ack_id)
-
-    async def _handle(self, args: list[Any]) -> Any:
-        handler = self.consumer.handlers.get(args[0])
-        if handler is None:
-            raise Refused("unknown event", "Expected an event that this namespace knows.")
-        return await run(handler.function(self.consumer, *handler.decode(args[1:])))
 
     def _refuse_event(self, refused: Refused, ack_id: int | None) -> None:
         if not self.connected:
@@ -385,3 +375,18 @@ class Socket:
     def _log_failure(self, where: str, error: BaseException) -> None:
         label = self.connection.label
         logger.error("%.100r failed in %s for %s.", where, self.namespace, label, exc_info=error)
+
+
+async def run(hook: Awaitable[Any]) -> Any:
+    """Await the application's code.
+
+    A CancelledError of something that it awaited, while nobody cancels this task, is a failure like any
+    other; it must not end the task, which has the socket's next events to handle.
+    """
+    try:
+        return await hook
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("expected a result, got the cancellation of what was awaited") from error

@@ -29,7 +29,8 @@ class PreparedMessage:
     def frames(self) -> bytes:
         """The packets as WebSocket frames of Engine.IO v4, ready for the wire."""
         if self._frames is None:
-            self._frames = b"".join(websocket_frame(PLAIN.encode_frame(packet)) for packet in self.packets)
+            # Only an empty packet is not its own frame.
+            self._frames = b"".join([websocket_frame(packet or PLAIN.encode_frame(packet)) for packet in self.packets])
         return self._frames
 
     @property

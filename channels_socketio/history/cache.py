@@ -49,7 +49,8 @@ class Publication(NamedTuple):
         """Return the same with another offset."""
         if position == self.position:
             return self
-        prepared = change_offset(self.prepared, offset_of(self.position, namespace), offset_of(position, namespace))
+        old, new = format_offset(*self.position, namespace), format_offset(*position, namespace)
+        prepared = change_offset(self.prepared, old, new)
         return Publication(position, self.deletes, prepared)
 
 
@@ -193,23 +194,20 @@ class HistoryCache:
         return [self._entries[number] for number in reversed(found)]
 
 
-def offset_of(position: Position, namespace: str) -> str:
-    """Return `position` as clients keep it."""
-    return format_offset(position.seq, position.deletions, namespace)
-
-
 def announcement(namespace: str, item: Item) -> tuple[str, int, int, int | None, list[Encoded]]:
     """Return what is published of an item: the arguments of `Feeds.receive`. Raises as `event_packets` does."""
-    return namespace, *item.position, item.deletes, _item_packets(namespace, item, item.position)
+    return (
+        namespace,
+        *item.position,
+        item.deletes,
+        event_packets(namespace, [item.event, item.data, format_offset(*item.position, namespace)]),
+    )
 
 
 def pack_item(namespace: str, item: Item, position: Position) -> Publication:
     """Return an item as an event with the offset `position`. Raises as `event_packets` does."""
-    return Publication(position, item.deletes, PreparedMessage(_item_packets(namespace, item, position)))
-
-
-def _item_packets(namespace: str, item: Item, position: Position) -> list[Encoded]:
-    return event_packets(namespace, [item.event, item.data, offset_of(position, namespace)])
+    packets = event_packets(namespace, [item.event, item.data, format_offset(*position, namespace)])
+    return Publication(position, item.deletes, PreparedMessage(packets))
 
 
 def pack_items(namespace: str, at: Position, items: Iterable[Item]) -> list[Publication]:

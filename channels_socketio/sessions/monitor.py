@@ -102,10 +102,6 @@ class SessionMonitor:
             self._doubt([login])
         return login
 
-    def leave(self, connection: Connection, login: Login) -> None:
-        """Forget a connection that has ended."""
-        self.registry.leave(connection, login)
-
     def is_rotated(self, key: str) -> bool:
         """Return whether a login session went by this hash until some seconds ago, and does no more."""
         return key in self._rotated
