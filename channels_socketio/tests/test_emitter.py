@@ -1,6 +1,8 @@
 """Events from anywhere in Django reach whom they are meant for, and say so when they cannot."""
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 from uuid import UUID
 
@@ -193,3 +195,57 @@ async def test_a_namespace_with_the_name_of_a_group_is_not_in_it(connect: Connec
     assert not any(group.startswith("/") for group in groups)
     for client in clients:
         assert await client.receive_nothing()
+
+
+BARE_SITE = """
+import asyncio
+import sys
+
+import django
+from django.conf import settings
+
+layer = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]}}
+settings.configure(
+    INSTALLED_APPS=["channels_socketio"],
+    SECRET_KEY="a key",
+    SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
+    CHANNEL_LAYERS={"default": layer} if "layer" in sys.argv else {},
+)
+django.setup()
+
+from channels_socketio.emitter import aemit, announce, emit
+from channels_socketio.history.log import Item, Position
+from channels_socketio.revocation import look_at_all
+
+emit("news")
+announce("/", Item(Position(1, 0), "entry", 1))
+look_at_all()
+print("went on")
+if "layer" in sys.argv:
+    asyncio.run(aemit("news"))
+"""
+
+
+def run_bare_site(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Publish in a process without sockets, of a site without a database; its layer, if any, cannot be reached."""
+    command = [sys.executable, "-c", BARE_SITE, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_site_without_a_database_may_publish() -> None:
+    run = run_bare_site()
+    assert (run.returncode, run.stdout) == (0, "went on\n")
+    assert run.stderr.count("RuntimeWarning: The event 'news' reaches nobody") == 1
+
+
+def test_a_layer_that_fails_is_logged_and_raised_only_to_who_awaits_it() -> None:
+    run = run_bare_site("layer")
+    assert (run.returncode, run.stdout) == (1, "went on\n")
+    assert [
+        kind for kind in ("event", "log", "look at all") if f"Publishing of the kind '{kind}' failed" in run.stderr
+    ] == [
+        "event",
+        "log",
+        "look at all",
+    ]
+    assert run.stderr.rstrip().splitlines()[-1].startswith("redis.exceptions.ConnectionError")
