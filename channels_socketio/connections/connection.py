@@ -321,7 +321,7 @@ class Connection:
         """Count it no more, whatever has become of it. Raises nothing."""
         self._backlog -= 1
         self._handled += 1
-        if self._backlog == self.server.options.backlog:  # it was congested
+        if self._backlog == self.application.options.backlog:  # it was congested
             self.engine.extend(self.runtime.now())
             self._attempt(self.transport.resume)
 

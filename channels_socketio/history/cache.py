@@ -140,21 +140,22 @@ class HistoryCache:
         return [publication.prepared for publication in (*deletions, *self._since(at.seq))]
 
     def _find_newest(self) -> NewestEntries | None:
-        cached_newest = self._since(0, NEWEST)
-        if self._size > REPLAY_BYTES and len(cached_newest) > 1:  # longer offsets make longer entries
+        entries = self._since(0, NEWEST)
+        if self._size > REPLAY_BYTES and len(entries) > 1:  # longer offsets make longer entries
             self._forget_entries()
-            cached_newest = self._since(0, NEWEST)
-        missed = list(islice(reversed(self._sizes), NEWEST - len(cached_newest)))
-        if self._known and len(cached_newest) + len(missed) < NEWEST:
+            entries = self._since(0, NEWEST)
+        missed = list(islice(reversed(self._sizes), NEWEST - len(entries)))
+        if self._known and len(entries) + len(missed) < NEWEST:
             return None
-        if missed and (not cached_newest or self._size + self._sizes[missed[0]] <= REPLAY_BYTES):
+        if missed and (not entries or self._size + self._sizes[missed[0]] <= REPLAY_BYTES):
             return None  # since something was deleted, there is room for more
-        first = missed[-1] if missed else cached_newest[0].position.seq if cached_newest else self.position.seq + 1
+        last = entries[0].position.seq - 1 if entries else self.position.seq  # that is not sent
+        first = missed[-1] if missed else last + 1
         return NewestEntries(
             Position(first - 1, self.position.deletions),
             self.position,
-            [join([publication.prepared for publication in cached_newest])] if cached_newest else [],
-            (first, missed[0]) if missed else None,
+            [join([entry.prepared for entry in entries])] if entries else [],
+            (first, last) if missed else None,
         )
 
     def _forget(self, seq: int) -> None:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from channels_socketio.fanout.prepared import PreparedMessage
@@ -53,22 +53,19 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def fitting(page: Page) -> tuple[list[Any], tuple[int, int] | None]:
-    """Return the events that show a page to a new client, and the gap before them, found one by one."""
-    publication = pack_items("/", page.before, page.items)
-    cached_newest = (
-        publication[-count_fitting(one.prepared.size for one in reversed(publication)) :] if publication else []
-    )
-    missed = publication[: -len(cached_newest)] if cached_newest else []
-    return events_of([one.prepared for one in cached_newest]), (
-        missed[0].position.seq,
-        missed[-1].position.seq,
-    ) if missed else None
+    """Return the events that show a page to a new client, and the gap up to them, found one by one."""
+    packed_page = pack_items("/", page.before, page.items)
+    fits = count_fitting(one.prepared.size for one in reversed(packed_page))
+    sent, left = packed_page[-fits:], packed_page[:-fits]
+    gap = (left[0].position.seq, sent[0].position.seq - 1) if left else None
+    return events_of([one.prepared for one in sent]), gap
 
 
 @pytest.mark.usefixtures("small")
 @settings(deadline=None)
 @given(st.lists(st.integers(-20, 70), max_size=120), st.integers(0, 120))
-def test_a_tail_says_what_its_log_says_or_nothing(choices: list[int], begin: int) -> None:
+@example([0] * 12 + [11], 0)  # what lies between the gap and the first entry was deleted
+def test_a_cache_says_what_its_log_says_or_nothing(choices: list[int], begin: int) -> None:
     sqlite_log = SQLiteLog()
     for choice in choices[:begin]:
         step_of(sqlite_log, choice)
@@ -82,19 +79,13 @@ def test_a_tail_says_what_its_log_says_or_nothing(choices: list[int], begin: int
         messages = cache.after(at)
         page = asyncio.run(sqlite_log.after("/", at, 1000))
         assert messages is None or events_of(messages) == packed(page), at
-    cached_newest = cache.newest()
+    newest = cache.newest()
     page = asyncio.run(sqlite_log.newest("/"))
-    if cached_newest is not None:
-        assert (events_of(cached_newest.messages), cached_newest.missed) == fitting(page)
-        assert cached_newest.before.seq == (cached_newest.missed[0] - 1 if cached_newest.missed else page.before.seq)
-        assert (
-            cache.after(
-                cached_newest.before._replace(
-                    seq=cached_newest.missed[1] if cached_newest.missed else cached_newest.before.seq
-                )
-            )
-            is not None
-        )
+    if newest is not None:
+        assert (events_of(newest.messages), newest.missed) == fitting(page)
+        assert newest.before.seq == (newest.missed[0] - 1 if newest.missed else page.before.seq)
+        told_of = newest.before._replace(seq=newest.missed[1] if newest.missed else newest.before.seq)
+        assert cache.after(told_of) is not None
     assert cache._size == sum(publication.prepared.size for publication in cache._entries.values())
     assert cache._deletions_size == sum(publication.prepared.size for publication in cache._deletions)
     assert len(cache._entries) == 1 or count_fitting(
