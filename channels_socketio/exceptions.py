@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .protocol.reasons import Refusal
+
 
 class Refused(Exception):
     """Raise it in `connect` to refuse a namespace, in a handler to refuse an event.
@@ -27,4 +29,4 @@ class SocketEnded(ConnectionError):
 
 def session_gone(**more: Any) -> Refused:
     """Return the refusal of a request whose login session is none, or another one than was expected."""
-    return Refused("no session", "Session unknown or expired.", **more)
+    return Refused("no session", Refusal.NO_SESSION.message, **more)

@@ -9,7 +9,7 @@ import msgspec
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.exceptions import Refused
 from channels_socketio.handshake.admission import require_login_session
-from channels_socketio.protocol.reasons import Reason
+from channels_socketio.protocol.reasons import Reason, Refusal
 from channels_socketio.sessions.end_reasons import BANNED, EndReason
 from chat.bans import ban_list
 from chat.limits import count_message
@@ -41,10 +41,10 @@ async def require_name(scope: Any) -> None:
     """Refuse a handshake whose login session does not say who its visitor is, or who is banned."""
     await require_login_session(scope)
     if not is_named(scope["session"]):
-        raise Refused("no name", "Session unknown or expired.")
+        raise Refused("no name", Refusal.NO_SESSION.message)
     # Looking up the login session has refreshed the list.
     if scope["session"].row.visitor.banned or ban_list.covers(scope["handshake"].address):
-        raise Refused("banned", "Banned.")
+        raise Refused("banned", Refusal.BANNED.message)
     scope["session"].row = None  # a socket keeps the session, of whose memory the row is most
 
 

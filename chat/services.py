@@ -31,8 +31,9 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from channels_socketio.emitter import announce
-from channels_socketio.exceptions import Refused
+from channels_socketio.exceptions import Refused, session_gone
 from channels_socketio.history.log import Item, Position
+from channels_socketio.protocol.reasons import Refusal
 from chat.models import FOREVER, Message, Room, lies_ahead
 from chat.rooms import deletion_item, iso, message_item, namespace_of
 
@@ -235,14 +236,14 @@ def find_refusals(drafts: Iterable[Draft]) -> dict[int | None, Refused]:
         if (refusal := refusal_of(aware(banned_until), aware(muted_until))) is not None:
             refusals[pk] = refusal
     for pk in wanted:
-        refusals[pk] = Refused("no session", "Session unknown or expired.")
+        refusals[pk] = session_gone()
     return refusals
 
 
 def refusal_of(banned_until: datetime | None, muted_until: datetime | None) -> Refused | None:
     """Return what a visitor with these hears instead of a receipt, None who may speak."""
     if lies_ahead(banned_until):
-        return Refused("banned", "Banned.")
+        return Refused("banned", Refusal.BANNED.message)
     if muted_until is None or not lies_ahead(muted_until):
         return None
     end = "" if muted_until == FOREVER else f" until {muted_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

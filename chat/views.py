@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from channels_socketio.history.log import NEWEST
+from channels_socketio.protocol.reasons import Refusal
 from chat import health, log
 from chat.middleware import is_shut_out, page
 from chat.names import display_name, is_named
@@ -43,11 +44,11 @@ def messages(request: HttpRequest, slug: str) -> HttpResponse:
     `before` in the answer is the number to ask for the next, older ones; null when there are none.
     """
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return JsonResponse({"code": 4, "message": "No cookie transmitted."}, status=403)
+        return refused(Refusal.NO_COOKIE)
     if not is_named(request.session):
-        return JsonResponse({"code": 4, "message": "Session unknown or expired."}, status=403)
+        return refused(Refusal.NO_SESSION)
     if is_shut_out(request):
-        return JsonResponse({"code": 4, "message": "Banned."}, status=403)
+        return refused(Refusal.BANNED)
     try:
         before = number(request, "before", GREATEST_NUMBER)
         limit = number(request, "limit", MOST_MESSAGES) or NEWEST
@@ -66,6 +67,11 @@ def number(request: HttpRequest, name: str, greatest: int) -> int | None:
     if not re.fullmatch("[0-9]{1,19}", text) or not 1 <= int(text) <= greatest:
         raise ValueError(f"{name}: expected a whole number from 1 to {greatest}, got {text[:50]!r}.")
     return int(text)
+
+
+def refused(refusal: Refusal) -> HttpResponse:
+    """Return the answer that the endpoint of the sockets gives."""
+    return JsonResponse({"code": refusal.code, "message": refusal.message}, status=refusal.status)
 
 
 @require_safe

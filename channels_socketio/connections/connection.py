@@ -21,9 +21,9 @@ from ..fanout.prepared import PreparedMessage
 from ..history.recovery import read_claim
 from ..limits.connection_counts import Slot
 from ..limits.rates import notices
-from ..protocol.engine import EngineClosed, EngineProtocol, MessageReceived, PongReceived
+from ..protocol.engine import PINGED, EngineClosed, EngineProtocol, MessageReceived, PongReceived
 from ..protocol.engine_packets import Encoded
-from ..protocol.reasons import Reason
+from ..protocol.reasons import Reason, SocketRefusal
 from ..protocol.socketio import (
     AckReceived,
     ConnectRequested,
@@ -126,7 +126,7 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """Whether handlers of its sockets are running; those that clean up after the close count as well."""
+        """Whether handlers of its sockets run, also those that clean up after the close."""
         return self._backlog > 0
 
     def open(self) -> None:
@@ -265,7 +265,7 @@ class Connection:
             return
         self._unconfirmed = unconfirmed + prepared.size
         self.transport.send_prepared(prepared)
-        if self._unconfirmed > self._probe_at and not self.engine.ping_sent:
+        if self._unconfirmed > self._probe_at and self.engine.state is not PINGED:
             self._probe()
 
     def send_volatile(self, prepared: PreparedMessage) -> None:
@@ -292,7 +292,7 @@ class Connection:
 
     def accept(self, socket: Socket) -> bool:
         """Answer a socket's connect; False when it is gone already."""
-        if self.sockets.get(socket.namespace) is not socket:
+        if not socket.connected:
             return False
         self.protocol.accept(socket.namespace, socket.id, socket.pid)
         self.flush()
@@ -302,6 +302,7 @@ class Connection:
         """Refuse a socket's connect."""
         if self.sockets.get(socket.namespace) is socket:
             del self.sockets[socket.namespace]
+            socket.move("refuse")
             error = {"message": refused.message, "data": {"code": refused.code} | refused.more}
             self.protocol.refuse(socket.namespace, error)
             self.flush()
@@ -345,7 +346,7 @@ class Connection:
         if closed is not None:
             self.close(closed.reason, closed.detail)
             return
-        if self.engine.ping_sent:
+        if self.engine.state is PINGED:
             self._mark_ping()
         self.flush()
         self.runtime.timers.schedule(self)
@@ -366,7 +367,7 @@ class Connection:
     def _connect(self, event: ConnectRequested) -> None:
         found = self.application.routes.match(event.namespace)
         if found is None:
-            self.protocol.refuse(event.namespace, {"message": "Invalid namespace"})
+            self.protocol.refuse(event.namespace, {"message": SocketRefusal.UNKNOWN_NAMESPACE.message})
             return
         consumer_class, kwargs = found
         auth, claim = event.auth, None

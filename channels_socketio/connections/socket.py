@@ -20,10 +20,11 @@ from ..history.feed import Feed
 from ..history.log import Log, Position
 from ..history.recovery import Claim, new_pid
 from ..protocol.offsets import format_offset
-from ..protocol.reasons import Reason
+from ..protocol.reasons import Reason, SocketRefusal
 from . import replay
 from .acks import call_each
 from .runtime import TAKE_OVER, new_id
+from .socket_state import CONNECTED, CONNECTING, ENDED, TRANSITIONS
 
 if TYPE_CHECKING:
     from ..consumer import SocketIOConsumer
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TASK_ENDS = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
-INTERNAL = Refused("internal", "Something went wrong on the server.")
+INTERNAL = Refused(SocketRefusal.INTERNAL.code, SocketRefusal.INTERNAL.message)
 
 
 class Socket:
@@ -55,7 +56,7 @@ class Socket:
         self._worker: asyncio.Task[None] | None = None
         self._held: list[PreparedMessage] = []
         self._rooms: list[str] = []  # entered before the connect was answered
-        self._entered = False
+        self.state = CONNECTING
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
         self._later: list[asyncio.Future[Any]] = []  # what handlers returned to be the ack when it is there
         self.pid: str | None = None
@@ -71,13 +72,12 @@ class Socket:
     @property
     def connected(self) -> bool:
         """Whether events reach the client: the connect was accepted and neither side has left."""
-        return self._entered and self.connection.sockets.get(self.namespace) is self
+        return self.state is CONNECTED
 
     @property
     def offset(self) -> str:
         """The offset of a client that has got all that was sent to it so far."""
-        live = self._entered and self._feed is not None
-        position = self._feed.cache.position if live and self._feed is not None else self.began
+        position = self._feed.cache.position if self._feed is not None and self.connected else self.began
         return format_offset(*position, self.namespace)
 
     @property
@@ -100,6 +100,7 @@ class Socket:
 
     def handle_end(self, reason: str) -> None:
         """The socket is gone: leave the rooms now, clean up after the events that are still waiting."""
+        self.move("end")
         runtime = self.connection.runtime
         if runtime.sockets.get(self.id) is self:  # not so for one that came back and has not entered yet
             del runtime.sockets[self.id]
@@ -120,7 +121,7 @@ class Socket:
         """Send an event to this client; it is held back until the connect is answered."""
         prepared = PreparedMessage(event_packets(self.namespace, [event, *args]))
         if not self.connected:
-            if not self._entered:
+            if self.state is CONNECTING:
                 self._held.append(prepared)
         elif volatile:
             self.connection.runtime.hub.offer_to(self.connection, prepared)
@@ -168,7 +169,7 @@ class Socket:
         """Enter a room of the namespace; before the connect is answered, as soon as it is."""
         if self.connected:
             self.connection.runtime.hub.join(room_key(self.namespace, room), self.id, self.connection)
-        elif not self._entered:
+        elif self.state is CONNECTING:
             self._rooms.append(room)
 
     def leave(self, room: str) -> None:
@@ -214,6 +215,10 @@ class Socket:
         self.began = self.began._replace(seq=last)
         await run(self.consumer.gap(first, last))
 
+    def move(self, event: str) -> None:
+        """Go on to the next state, if `event` changes anything in this one."""
+        self.state = TRANSITIONS[self.state].get(event, self.state)
+
     def _put(self, work: Callable[[], Awaitable[None]]) -> None:
         self.connection.begin_event()
         if self._inbox is not None:
@@ -249,7 +254,7 @@ class Socket:
         missed: list[PreparedMessage] = []
         try:
             await run(self.consumer.connect(auth))
-            if self.consumer.log is not None and self.connection.sockets.get(self.namespace) is self:
+            if self.consumer.log is not None and self.state is CONNECTING:
                 missed = await replay.prepare(self, self.consumer.log, claim)
         except replay.LogUnavailable as error:
             self.connection.close(Reason.LOG_UNAVAILABLE, str(error))  # its client comes back by itself
@@ -272,8 +277,8 @@ class Socket:
 
     def _enter(self, replay: list[PreparedMessage]) -> None:
         """Answer the connect, then what was held back, the replay, then live: all without giving way."""
-        self._entered = True
-        if self.recovered and self.connection.sockets.get(self.namespace) is self:
+        self.move("accept")
+        if self.recovered and self.connected:
             self.connection.runtime.backplane.publish(TAKE_OVER, self.id)
         if not self.connection.accept(self):
             return
@@ -363,7 +368,7 @@ class Socket:
             self.connection.flush()
 
     async def _disconnect(self, reason: str) -> None:
-        if not self._entered:
+        if self.state is not ENDED:
             return
         if self._later:
             await asyncio.wait(self._later)

@@ -23,11 +23,11 @@ from ..options import redis_store
 from ..protocol.engine import EngineProtocol
 from ..protocol.framing import Framing
 from ..protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
+from ..protocol.reasons import Refusal
 from ..protocol.socketio import SocketIOProtocol
 from ..sessions.identity import session_hash
 from ..sessions.status import read_user
-from .request import LEGACY_VERSION, VERSION, EngineRequest, Fault, HandshakeError, retained_scope
-from .responses import TOO_MANY
+from .request import LEGACY_VERSION, VERSION, EngineRequest, HandshakeError, retained_scope
 
 TOO_MANY_UNKNOWN_SIDS = "too many unknown sids"
 RETRY_AFTER = 10  # seconds, for clients that have too many connections: some of them may be dead already
@@ -44,7 +44,7 @@ async def require_login_session(scope: Any) -> None:
     `scope` is that of `AuthMiddlewareStack`. Raises Refused.
     """
     if settings.SESSION_COOKIE_NAME not in scope["cookies"]:
-        raise Refused("no cookie", "No cookie transmitted.")
+        raise Refused("no cookie", Refusal.NO_COOKIE.message)
     session = scope["session"]
     if not await session.akeys() or session.session_key is None:
         raise session_gone()
@@ -84,10 +84,10 @@ class Admission:
         Raises HandshakeError for a version that is not spoken, and once the process is about to end.
         """
         if current_runtime().closing:
-            raise HandshakeError(Fault.SHUTTING_DOWN)
+            raise HandshakeError(Refusal.SHUTTING_DOWN)
         legacy = request.version == LEGACY_VERSION and self.application.options.legacy_clients
         if not legacy and request.version != VERSION:
-            raise HandshakeError(Fault.UNSUPPORTED_VERSION)
+            raise HandshakeError(Refusal.UNSUPPORTED_VERSION)
         now = current_runtime().now()
         options, upgrades, sid = self.application.options.engine, transport.upgrades, current_runtime().new_engine_id()
         engine = (
@@ -124,7 +124,7 @@ class Admission:
         key = counted_as(address_of(scope))
         wait = self.unknown_sids.take_here(key)
         if wait is not None:
-            raise Refused(TOO_MANY_UNKNOWN_SIDS, TOO_MANY, retry_after=ceil(wait))
+            raise Refused(TOO_MANY_UNKNOWN_SIDS, Refusal.TOO_MANY_CONNECTIONS.message, retry_after=ceil(wait))
         return key
 
     def refund(self, key: str | None) -> None:
@@ -175,4 +175,6 @@ class Admission:
         try:
             return await runtime.connection_counts.enter(limits)
         except LimitReached:
-            raise Refused("too many connections", TOO_MANY, retry_after=RETRY_AFTER) from None
+            raise Refused(
+                "too many connections", Refusal.TOO_MANY_CONNECTIONS.message, retry_after=RETRY_AFTER
+            ) from None

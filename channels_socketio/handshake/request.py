@@ -3,12 +3,13 @@
 Order and texts of the checks are those of the JavaScript server.
 """
 
-import enum
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 from django.conf import settings
+
+from ..protocol.reasons import Refusal
 
 VERSION = "4"
 LEGACY_VERSION = "3"
@@ -33,28 +34,15 @@ FOR_THE_HANDSHAKE = frozenset(
 )
 
 
-class Fault(enum.Enum):
-    """What a request may get wrong: code and message are Engine.IO's."""
-
-    UNKNOWN_TRANSPORT = (0, "Transport unknown")
-    UNKNOWN_SID = (1, "Session ID unknown")
-    BAD_METHOD = (2, "Bad handshake method")
-    BAD_REQUEST = (3, "Bad request")
-    UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
-    SHUTTING_DOWN = (3, "Server shutting down")  # not Engine.IO's: its server closes the port
-
-    def __init__(self, code: int, message: str) -> None:
-        self.code = code
-        self.message = message
+Fault = Refusal  # as the server calls it
 
 
 class HandshakeError(Exception):
-    """A request that Engine.IO does not allow; answered with `status`, which is HTTP's, and the fault as JSON."""
+    """A request that Engine.IO does not allow; answered with the status and the JSON of its refusal."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-        self.status = 503 if fault is Fault.SHUTTING_DOWN else 400
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +61,12 @@ def parse_request(scope: Any, transport: str) -> EngineRequest:
     """Return what a request that came by `transport` says; raises HandshakeError."""
     query = parse_query(scope)
     if query.get("transport") not in TRANSPORTS:
-        raise HandshakeError(Fault.UNKNOWN_TRANSPORT)
+        raise HandshakeError(Refusal.UNKNOWN_TRANSPORT)
     request = EngineRequest(query.get("sid"), query.get("EIO", ""), query.get("b64") in {"1", "true"})
     if request.sid is None and scope.get("method", "GET") != "GET":
-        raise HandshakeError(Fault.BAD_METHOD)
+        raise HandshakeError(Refusal.BAD_METHOD)
     if query["transport"] != transport:
-        raise HandshakeError(Fault.BAD_REQUEST)
+        raise HandshakeError(Refusal.BAD_REQUEST)
     return request
 
 

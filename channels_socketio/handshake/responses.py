@@ -5,10 +5,9 @@ import json
 from contextlib import suppress
 from typing import Any
 
+from ..protocol.reasons import POLICY_VIOLATED, Refusal
+
 DRAIN_SECONDS = 1.0
-FORBIDDEN = 4  # Engine.IO's code for what the application refuses
-TOO_MANY = "Too many connections."
-NOT_FOUND = 3  # Engine.IO's code for a bad request
 
 
 def error_body(code: int, message: str) -> bytes:
@@ -16,15 +15,13 @@ def error_body(code: int, message: str) -> bytes:
     return json.dumps({"code": code, "message": message}, separators=(",", ":")).encode()
 
 
-async def refuse(
-    scope: Any, receive: Any, send: Any, code: int, message: str, status: int = 403, *headers: tuple[bytes, bytes]
-) -> None:
+async def refuse(scope: Any, receive: Any, send: Any, refusal: Refusal, *headers: tuple[bytes, bytes]) -> None:
     """Answer a request of either type before anything has been read from it; `headers` go to HTTP requests."""
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
-        await refuse_websocket(scope, receive, send, status, code, message)
+        await refuse_websocket(scope, receive, send, refusal.status, refusal.code, refusal.message)
     else:
-        await respond(send, status, error_body(code, message), "application/json", *headers)
+        await respond(send, refusal.status, error_body(refusal.code, refusal.message), "application/json", *headers)
 
 
 async def respond(send: Any, status: int, body: bytes, content_type: str, *headers: tuple[bytes, bytes]) -> None:
@@ -46,7 +43,7 @@ async def refuse_websocket(
     A server without the ASGI extension `websocket.http.response` (Daphne) can only say 403 without a body.
     """
     if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": 1008, "reason": message})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATED, "reason": message})
         return
     body = error_body(code, message)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *more]
@@ -62,4 +59,4 @@ async def refuse_websocket(
 
 async def refuse_unknown_path(scope: Any, receive: Any, send: Any) -> None:
     """ASGI application for WebSockets that asked for a path where there is none: 404."""
-    await refuse(scope, receive, send, NOT_FOUND, "Nothing here speaks WebSocket.", 404)
+    await refuse(scope, receive, send, Refusal.UNKNOWN_PATH)

@@ -20,11 +20,11 @@ from django.core.exceptions import DisallowedHost
 from django.http.request import HttpRequest
 from django.utils.http import is_same_domain
 
-from ..handshake.responses import FORBIDDEN, refuse
+from ..handshake.responses import refuse
 from ..limits.rates import notices
+from ..protocol.reasons import Refusal
 from ..servers.daphne_scheme import has_tls
 
-MESSAGE = "Origin not allowed."
 SHOWN = 200  # characters of what a stranger sent
 PROXY_HINT = " If a proxy speaks HTTPS for this server, SECURE_PROXY_SSL_HEADER must name the header that says so."
 # As browsers write it (RFC 6454 section 6.2): no path, no user, ASCII only. `file://` has no host.
@@ -90,7 +90,7 @@ class OriginCheck:
             foreign = foreign_origin(ScopeRequest(scope, tls="scheme" not in scope and has_tls(send)))
         except OriginNotAllowed as refused:
             notices.note("origin", "%s", refused)
-            await refuse(scope, receive, send, FORBIDDEN, MESSAGE)
+            await refuse(scope, receive, send, Refusal.FOREIGN_ORIGIN)
             return
         if scope["type"] == "websocket" or foreign is None:
             await self.application(scope, receive, send)

@@ -4,9 +4,10 @@ from math import ceil
 from typing import Any
 
 from ..handshake.request import parse_query
-from ..handshake.responses import FORBIDDEN, TOO_MANY, refuse
+from ..handshake.responses import refuse
 from ..limits.addresses import address_of, counted_as, hint
 from ..limits.rates import Limiter, notices
+from ..protocol.reasons import Refusal
 
 
 class HandshakeThrottle:
@@ -30,4 +31,4 @@ class HandshakeThrottle:
             await self.application(scope, receive, send)
             return
         notices.note("handshakes", "Refused a handshake from %s%s: too many in a minute.", address, hint(scope))
-        await refuse(scope, receive, send, FORBIDDEN, TOO_MANY, 403, (b"retry-after", b"%d" % ceil(wait)))
+        await refuse(scope, receive, send, Refusal.TOO_MANY_CONNECTIONS, (b"retry-after", b"%d" % ceil(wait)))

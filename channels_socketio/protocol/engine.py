@@ -19,10 +19,19 @@ from .reasons import ProtocolError, Reason
 
 
 class EngineState(enum.Enum):
-    """An engine session is open from the start and closes once."""
+    """An engine session is open from the start, has been pinged while a pong is due, and closes once."""
 
     OPEN = "open"
+    PINGED = "pinged"
     CLOSED = "closed"
+
+
+OPEN, PINGED, CLOSED = EngineState
+TRANSITIONS = {
+    OPEN: {"ping": PINGED, "close": CLOSED},
+    PINGED: {"pong": OPEN, "close": CLOSED},
+    CLOSED: {},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +75,14 @@ class EngineProtocol:
         self.sid = sid
         self.framing = framing or Framing()
         self.options = options
-        self.state = EngineState.OPEN
-        self.ping_sent = False
+        self.state = OPEN
         self._deadline = now + options.ping_interval
         self._events: list[EngineEvent] = []
         self._packets: list[Encoded] = [self._open_packet(upgrades)]
 
     def receive_data(self, data: Encoded, now: float) -> None:
         """Take one encoded packet from the peer; after the close it is ignored."""
-        if self.state is EngineState.CLOSED:
+        if self.state is CLOSED:
             return
         try:
             self._check_size(data)
@@ -111,13 +119,13 @@ class EngineProtocol:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` is due, None once closed."""
-        return None if self.state is EngineState.CLOSED else self._deadline
+        return None if self.state is CLOSED else self._deadline
 
     def handle_timeout(self, now: float) -> None:
         """Ping the peer, or close when the last ping has no answer; early calls do nothing."""
-        if self.state is EngineState.CLOSED or now < self._deadline:
+        if self.state is CLOSED or now < self._deadline:
             return
-        if self.ping_sent:
+        if self.state is PINGED:
             self._close(Reason.PING_TIMEOUT, f"no pong within {self.options.ping_timeout:g} s")
         else:
             self.send_ping(now)
@@ -128,15 +136,13 @@ class EngineProtocol:
 
     def send_ping(self, now: float) -> None:
         """Queue a ping unless one is unanswered; the pong is due within `ping_timeout`."""
-        if self.ping_sent:
-            return
-        self._queue(EnginePacket(EngineType.PING))
-        self.ping_sent = True
-        self._deadline = now + self.options.ping_timeout
+        if self._move("ping"):
+            self._queue(EnginePacket(EngineType.PING))
+            self._deadline = now + self.options.ping_timeout
 
     def extend(self, now: float) -> None:
         """Give the peer its whole time again: the driver has not been reading what it sent."""
-        self._deadline = now + (self.options.ping_timeout if self.ping_sent else self.options.ping_interval)
+        self._deadline = now + (self.options.ping_timeout if self.state is PINGED else self.options.ping_interval)
 
     def close(self, reason: Reason) -> None:
         """End the session from this side."""
@@ -156,8 +162,7 @@ class EngineProtocol:
                 raise ProtocolError(f"expected a message, pong or close, got packet type {packet.type}")
 
     def _receive_pong(self, now: float) -> None:
-        if self.ping_sent:
-            self.ping_sent = False
+        if self._move("pong"):
             self._deadline = now + self.options.ping_interval
             self._events.append(PongReceived())
 
@@ -170,13 +175,17 @@ class EngineProtocol:
         if size > limit:
             raise ProtocolError(f"expected at most {limit} bytes, got {size}", Reason.PAYLOAD_TOO_LARGE)
 
+    def _move(self, event: str) -> bool:
+        """Go on to the next state; return False when `event` changes nothing in this one."""
+        before, self.state = self.state, TRANSITIONS[self.state].get(event, self.state)
+        return self.state is not before
+
     def _queue(self, packet: EnginePacket) -> None:
-        if self.state is EngineState.OPEN:
+        if self.state is not CLOSED:
             self._packets.append(encode_packet(packet))
 
     def _close(self, reason: Reason, detail: str) -> None:
-        if self.state is EngineState.OPEN:
-            self.state = EngineState.CLOSED
+        if self._move("close"):
             self._events.append(EngineClosed(reason, detail))
 
     def _open_packet(self, upgrades: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from .engine_packets import Encoded, EnginePacket, EngineType
 from .framing import TEXT, Framing, decode_base64, decode_text
 from .packets import MAIN_NAMESPACE, Packet, PacketType
 from .reasons import ProtocolError, Reason
-from .socketio import NamespaceState, SocketIOOptions, SocketIOProtocol
+from .socketio import SocketIOOptions, SocketIOProtocol
 
 BINARY = "application/octet-stream"
 MESSAGE_BYTE = b"\x04"
@@ -95,7 +95,7 @@ class LegacyEngineProtocol(EngineProtocol):
 
     def extend(self, now: float) -> None:
         """Give the peer its whole time again."""
-        self.ping_sent = True
+        self._move("ping")
         self._deadline = now + self.options.ping_interval + self.options.ping_timeout
 
     def _receive_packet(self, packet: EnginePacket, now: float) -> None:
@@ -116,14 +116,13 @@ class LegacySocketIOProtocol(SocketIOProtocol):
 
     def accept(self, namespace: str, sid: str, pid: str | None = None) -> None:
         """Answer a ConnectRequested; the client takes the engine id for its own and knows no recovery."""
-        self._expect(namespace, NamespaceState.CONNECTING).state = NamespaceState.CONNECTED
+        self._move(namespace, "accept")
         self._connect_deadline = None
         self._send(Packet(PacketType.CONNECT, namespace))
 
     def refuse(self, namespace: str, error: dict[str, Any]) -> None:
         """Answer a ConnectRequested with the message of `error`."""
-        self._expect(namespace, NamespaceState.CONNECTING)
-        del self._namespaces[namespace]
+        self._move(namespace, "refuse")
         self._send(Packet(PacketType.CONNECT_ERROR, namespace, error["message"]))
 
     def _receive_connect(self, packet: Packet) -> None:

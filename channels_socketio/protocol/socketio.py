@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .packets import Packet, PacketType, decode_packet, encode_packet, fill_placeholders
-from .reasons import ProtocolError, Reason
+from .reasons import ProtocolError, Reason, SocketRefusal
 
 Message = str | bytes
 
@@ -19,8 +19,17 @@ Message = str | bytes
 class NamespaceState(enum.Enum):
     """A namespace is known from the peer's CONNECT until either side disconnects."""
 
+    UNKNOWN = "unknown"
     CONNECTING = "connecting"
     CONNECTED = "connected"
+
+
+UNKNOWN, CONNECTING, CONNECTED = NamespaceState
+TRANSITIONS = {
+    UNKNOWN: {"CONNECT": CONNECTING},
+    CONNECTING: {"accept": CONNECTED, "refuse": UNKNOWN},
+    CONNECTED: {"disconnect": UNKNOWN, "DISCONNECT": UNKNOWN},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ SocketIOEvent = ConnectRequested | EventReceived | AckReceived | DisconnectRecei
 
 @dataclass(slots=True)
 class _Namespace:
-    state: NamespaceState = NamespaceState.CONNECTING
+    state: NamespaceState = UNKNOWN
     pending_acks: set[int] = field(default_factory=set)
 
 
@@ -159,30 +168,28 @@ class SocketIOProtocol:
 
     def accept(self, namespace: str, sid: str, pid: str | None = None) -> None:
         """Answer a ConnectRequested: the peer's id in `namespace` is `sid`, the private one to come back with `pid`."""
-        self._expect(namespace, NamespaceState.CONNECTING).state = NamespaceState.CONNECTED
+        self._move(namespace, "accept")
         self._connect_deadline = None
         self._send(Packet(PacketType.CONNECT, namespace, {"sid": sid} if pid is None else {"sid": sid, "pid": pid}))
 
     def refuse(self, namespace: str, error: dict[str, Any]) -> None:
         """Answer a ConnectRequested with `error`: `{"message": text, "data": object?}`."""
-        self._expect(namespace, NamespaceState.CONNECTING)
-        del self._namespaces[namespace]
+        self._move(namespace, "refuse")
         self._send(Packet(PacketType.CONNECT_ERROR, namespace, error))
 
     def disconnect(self, namespace: str) -> None:
         """Put the peer out of `namespace`; official clients do not come back by themselves."""
-        self._expect(namespace, NamespaceState.CONNECTED)
-        del self._namespaces[namespace]
+        self._move(namespace, "disconnect")
         self._send(Packet(PacketType.DISCONNECT, namespace))
 
     def send_ack(self, namespace: str, ack_id: int, args: Sequence[Any]) -> None:
         """Queue the answer to an event."""
-        self._expect(namespace, NamespaceState.CONNECTED)
+        self._expect(namespace, CONNECTED)
         self._send(Packet(PacketType.ACK, namespace, list(args), ack_id))
 
     def expect_ack(self, namespace: str, ack_id: int) -> None:
         """Let one answer with this id through, for an event that was encoded elsewhere."""
-        self._expect(namespace, NamespaceState.CONNECTED).pending_acks.add(ack_id)
+        self._expect(namespace, CONNECTED).pending_acks.add(ack_id)
 
     def forget_ack(self, namespace: str, ack_id: int) -> None:
         """Ignore a late answer with this id."""
@@ -231,9 +238,13 @@ class SocketIOProtocol:
         if packet.namespace in self._namespaces:
             raise ProtocolError(f"expected one connect to {reprlib.repr(packet.namespace)}, got a second")
         if len(self._namespaces) >= self.options.max_namespaces:
-            self._send(Packet(PacketType.CONNECT_ERROR, packet.namespace, {"message": "Too many namespaces."}))
+            self._send(
+                Packet(
+                    PacketType.CONNECT_ERROR, packet.namespace, {"message": SocketRefusal.TOO_MANY_NAMESPACES.message}
+                )
+            )
             return
-        self._namespaces[packet.namespace] = _Namespace()
+        self._move(packet.namespace, "CONNECT")
         self._events.append(ConnectRequested(packet.namespace, packet.data))
 
     def _receive_ack(self, packet: Packet) -> None:
@@ -244,14 +255,24 @@ class SocketIOProtocol:
 
     def _receive_disconnect(self, namespace: str) -> None:
         self._connected(namespace)
-        del self._namespaces[namespace]
+        self._move(namespace, "DISCONNECT")
         self._events.append(DisconnectReceived(namespace))
 
     def _connected(self, namespace: str) -> _Namespace:
         known = self._namespaces.get(namespace)
-        if known is None or known.state is not NamespaceState.CONNECTED:
+        if known is None or known.state is not CONNECTED:
             raise ProtocolError(f"expected a connect to {reprlib.repr(namespace)} first")
         return known
+
+    def _move(self, namespace: str, event: str) -> None:
+        """Go on to the next state of a namespace; raises RuntimeError for what the server may not do in this one."""
+        before = next(state for state, events in TRANSITIONS.items() if event in events)
+        known = _Namespace() if before is UNKNOWN else self._expect(namespace, before)
+        known.state = TRANSITIONS[before][event]
+        if known.state is UNKNOWN:
+            del self._namespaces[namespace]
+        else:
+            self._namespaces[namespace] = known
 
     def _expect(self, namespace: str, state: NamespaceState) -> _Namespace:
         known = self._namespaces.get(namespace)

@@ -23,22 +23,28 @@ class UpgradeState(enum.Enum):
     FAILED = "failed"
 
 
+OPENED, PROBED, UPGRADED, FAILED = UpgradeState
+# Any other packet leads to FAILED.
+TRANSITIONS: dict[UpgradeState, dict[Encoded, UpgradeState]] = {
+    OPENED: {PROBE: PROBED},
+    PROBED: {UPGRADE: UPGRADED},
+    UPGRADED: {},
+    FAILED: {},
+}
+
+
 class UpgradeProtocol:
     """One candidate."""
 
     def __init__(self) -> None:
-        self.state = UpgradeState.OPENED
+        self.state = OPENED
         self._packets: list[Encoded] = []
 
     def receive_data(self, data: Encoded) -> None:
         """Take one packet from the candidate."""
-        if self.state is UpgradeState.OPENED and data == PROBE:
-            self.state = UpgradeState.PROBED
+        self.state = TRANSITIONS[self.state].get(data, FAILED)
+        if self.state is PROBED:
             self._packets.append(PROBE_ANSWER)
-        elif self.state is UpgradeState.PROBED and data == UPGRADE:
-            self.state = UpgradeState.UPGRADED
-        else:
-            self.state = UpgradeState.FAILED
 
     def data_to_send(self) -> list[Encoded]:
         """Return the packets to write on the candidate."""

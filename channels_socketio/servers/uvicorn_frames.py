@@ -63,7 +63,6 @@ USED = (
     "writable",
 )
 SWITCHING_PROTOCOLS = 101
-NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
 ACCEPTED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %s\r\n%s\r\n"
@@ -282,7 +281,8 @@ class FramesProtocol(WebSocketsSansIOProtocol):
 
     def _cut(self) -> bytes:
         """Read no more from a client that sends too much, and drop its connection soon; nothing has to wait."""
-        self.close_frames(NORMAL_CLOSURE, Reason.TOO_MANY_EVENTS.text)  # unless the application has
+        reason = Reason.TOO_MANY_EVENTS
+        self.close_frames(reason.close_code, reason.text)  # unless the application has
         self.cut_off, self.rest = True, b""
         self.transport.pause_reading()
         if self.close_timer is not None:

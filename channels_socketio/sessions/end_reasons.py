@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from ..protocol.reasons import Reason, Refusal
+
 
 class EndReason(NamedTuple):
     """The data of the event `session ended`: `reason` is for programs, `message` for people."""
@@ -10,7 +12,7 @@ class EndReason(NamedTuple):
     message: str
 
 
-EVENT = "session ended"
+EVENT = Reason.SESSION_ENDED.text
 
 LOGGED_OUT = EndReason("logged out", "You have logged out.")
 ENDED = EndReason("ended", "Your session has ended.")
@@ -18,4 +20,4 @@ EXPIRED = EndReason("expired", "Your session has expired.")
 USER_INACTIVE = EndReason("user inactive", "Your account is not active any more.")
 USER_DELETED = EndReason("user deleted", "Your account was deleted.")
 PASSWORD_CHANGED = EndReason("password changed", "Your password was changed. Please log in again.")
-BANNED = EndReason("banned", "Banned.")
+BANNED = EndReason("banned", Refusal.BANNED.message)

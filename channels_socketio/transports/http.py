@@ -18,10 +18,10 @@ from ..connections.runtime import current_runtime
 from ..exceptions import Refused, session_gone
 from ..fanout.relay import RELAYED, claimed_key, new_question, send_response
 from ..handshake.admission import Admission
-from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
-from ..handshake.responses import FORBIDDEN, error_body, respond
+from ..handshake.request import EngineRequest, HandshakeError, parse_request
+from ..handshake.responses import error_body, respond
 from ..protocol.engine_packets import Encoded
-from ..protocol.reasons import Reason
+from ..protocol.reasons import FORBIDDEN, Reason, Refusal
 from .polling import PollingTransport
 
 if TYPE_CHECKING:
@@ -58,10 +58,12 @@ class PollingEndpoint(AsyncConsumer):
         try:
             await self._answer(parse_request(scope, "polling"))
         except HandshakeError as error:
-            await respond(send, error.status, error_body(error.fault.code, error.fault.message), JSON)
+            refusal = error.refusal
+            await respond(send, refusal.status, error_body(refusal.code, refusal.message), JSON)
         except Refused as refused:
             self.admission.log_refusal(scope, refused)
-            await respond(send, 403, error_body(FORBIDDEN, refused.message), JSON, *refused.headers)
+            code, status = FORBIDDEN
+            await respond(send, status, error_body(code, refused.message), JSON, *refused.headers)
         except PostError as error:
             await respond(send, error.status, str(error).encode(), PLAIN)
 
@@ -104,16 +106,16 @@ class PollingEndpoint(AsyncConsumer):
         if sid in runtime.ended:
             raise session_gone()
         if sid in runtime.connections:
-            raise HandshakeError(Fault.BAD_REQUEST)
+            raise HandshakeError(Refusal.BAD_REQUEST)
         if owner is None:
-            raise HandshakeError(Fault.UNKNOWN_SID)
+            raise HandshakeError(Refusal.UNKNOWN_SID)
         await runtime.backplane.start()
         body = await self._read_body() if self.scope["method"] == "POST" else b""
         question = new_question(sid, self.scope, body)
         response = await runtime.relay.ask(owner, question, self._client_gone())
         if response is None:
             await self.admission.admit_late(self.scope)
-            raise HandshakeError(Fault.SHUTTING_DOWN if runtime.closing else Fault.UNKNOWN_SID)
+            raise HandshakeError(Refusal.SHUTTING_DOWN if runtime.closing else Refusal.UNKNOWN_SID)
         if response[0] != HTTPStatus.FORBIDDEN:
             self.admission.refund(counted)
         await send_response(self.base_send, response)
@@ -127,14 +129,14 @@ class PollingEndpoint(AsyncConsumer):
             if not ready.done() and not await self._wait(ready):
                 transport.connection.close(Reason.TRANSPORT_CLOSE, "the client gave up its poll")
                 return
-            if not ready.result():
-                raise HandshakeError(transport.fault)
+            if (refusal := ready.result()) is not None:
+                raise HandshakeError(refusal)
             packets = transport.take()
         finally:
             transport.let_go()
         await self._respond_packets(transport.connection, packets)
 
-    async def _wait(self, ready: "asyncio.Future[bool]") -> bool:
+    async def _wait(self, ready: "asyncio.Future[Refusal | None]") -> bool:
         """Wait for `ready`; return False when the client goes away before."""
         gone: asyncio.Future[Any] = asyncio.ensure_future(self._client_gone())
         try:

@@ -1,38 +1,47 @@
 """The long-polling transport: what waits for the next poll of one client."""
 
 import asyncio
+import enum
 import sys
 from typing import TYPE_CHECKING
 
 from ..connections.runtime import Runtime
 from ..fanout.prepared import PreparedMessage
-from ..handshake.request import Fault
 from ..protocol.engine_packets import Encoded, EngineType
-from ..protocol.reasons import Reason
+from ..protocol.reasons import Reason, Refusal
 
 if TYPE_CHECKING:
     from ..connections.connection import Connection
 
 CLOSE_FETCH_SECONDS = 30.0  # that a client has to fetch the close packet
-# Reasons after which nobody comes to fetch one, and those that a client hears of by the status of its request.
-NO_CLOSE_PACKET = {
-    Reason.TRANSPORT_CLOSE,
-    Reason.TRANSPORT_ERROR,
-    Reason.PING_TIMEOUT,
-    Reason.PARSE_ERROR,
-    Reason.PAYLOAD_TOO_LARGE,
-    Reason.TOO_MANY_EVENTS,
-    Reason.SESSION_ROTATED,
-}
 RELEASE_SECONDS = 0.1  # from a probe to the end of the poll that is held
+
+
+class PollingState(enum.Enum):
+    """A WebSocket that tries to take over is the candidate."""
+
+    OPEN = "open"
+    CANDIDATE = "candidate"
+    PROBED = "probed"
+    UPGRADED = "upgraded"
+    CLOSED = "closed"
+
+
+OPEN, CANDIDATE, PROBED, UPGRADED, CLOSED = PollingState
+TRANSITIONS = {
+    OPEN: {"candidate": CANDIDATE, "close": CLOSED},
+    CANDIDATE: {"probe": PROBED, "fail": OPEN, "close": CLOSED},
+    PROBED: {"upgrade": UPGRADED, "fail": OPEN, "close": CLOSED},
+    UPGRADED: {},
+    CLOSED: {},
+}
 
 
 class PollingTransport:
     """The packets of one client until it fetches them; the connection's budget bounds them.
 
-    `posting` is whether a post is being read, `candidate` whether a WebSocket tries to take over, `fault` what a poll
-    is told that came too late. `limit` is the number of packets that one poll may fetch. With `stays_away` the client
-    takes a close packet for a wish that it never come back.
+    `posting` is whether a post is being read. `limit` is the number of packets that one poll may fetch. A client that
+    `stays_away` takes a close packet for a wish that it never come back.
     """
 
     name = "polling"
@@ -41,17 +50,14 @@ class PollingTransport:
     def __init__(self, runtime: Runtime, limit: int = sys.maxsize, stays_away: bool = False) -> None:
         self.connection: Connection
         self.posting = False
-        self.candidate = False
-        self.fault = Fault.BAD_REQUEST
+        self.state = OPEN
         self._runtime = runtime
         self._limit = limit
         self._stays_away = stays_away
-        self._faulty = False  # whether a poll that has nothing to fetch is answered by `fault`
+        self._refusal: Refusal | None = None  # of a poll that has nothing to fetch
         self._sid = ""
         self._packets: list[Encoded] = []
-        self._poll: asyncio.Future[bool] | None = None
-        self._probed = False
-        self._closed = False
+        self._poll: asyncio.Future[Refusal | None] | None = None
         self._last_packet = str(EngineType.NOOP)
         self._resumed = asyncio.Event()
 
@@ -79,20 +85,19 @@ class PollingTransport:
         """Let the client know by the poll that is held, or by the next one if it may still come.
 
         What waits goes before, in a poll of its own: a close packet beside it would overtake it in JavaScript clients.
-        A server that goes away has no close packet for its clients, which the Python client would take for a wish that
-        it stay away, but a fault; and who has nothing to fetch need not come for that. The same holds for a login
-        session whose key was rotated, but for clients that a close packet has come back.
+        A server that shuts down refuses the poll instead, and a client with nothing to fetch need not come for that.
+        So are clients refused that may come back, and that a close packet would keep away.
         """
         if reason is Reason.SERVER_SHUTTING_DOWN:
-            self.fault, self._faulty = Fault.SHUTTING_DOWN, True
-        elif reason is Reason.SESSION_ROTATED and self._stays_away:
-            self.fault, self._faulty = Fault.UNKNOWN_SID, True
+            self._refusal = Refusal.SHUTTING_DOWN
         elif reason is not Reason.TRANSPORT_CLOSE:
+            if self._stays_away and reason.comes_back:
+                self._refusal = Refusal.UNKNOWN_SID
             self._last_packet = str(EngineType.CLOSE)
-        self._closed = True
+        self._move("close")
         self.resume()
         self._release()
-        if reason in NO_CLOSE_PACKET or (self.polling and not self._packets) or self._going_away():
+        if not reason.is_told or (self.polling and not self._packets) or self._is_refused():
             self._forget()
         else:
             self._runtime.loop.call_later(CLOSE_FETCH_SECONDS, self._forget)
@@ -103,18 +108,18 @@ class PollingTransport:
 
     async def read_on(self) -> None:
         """Wait until the connection may be fed again."""
-        while self.connection.congested and not self._closed:
+        while self.connection.congested and not self._ended():
             self._resumed.clear()
             await self._resumed.wait()
 
-    def hold(self) -> "asyncio.Future[bool]":
-        """Hold a poll: the result is True as soon as `take` has something for it, False when `fault` is its answer."""
+    def hold(self) -> "asyncio.Future[Refusal | None]":
+        """Hold a poll: the result is its refusal, or None as soon as `take` has something for it."""
         self._poll = self._runtime.loop.create_future()
-        if self._packets or self._closed:
+        if self._packets or self._ended():
             self._release()
-            if self._going_away():
+            if self._is_refused():
                 self._forget()
-        elif self._probed:
+        elif self.state is PROBED:
             self._release_soon(self._poll)
         return self._poll
 
@@ -128,9 +133,13 @@ class PollingTransport:
         del self._packets[: self._limit]
         if packets:
             return packets
-        if self._closed:
+        if self.state is CLOSED:
             self._forget()
         return [self._last_packet]
+
+    def try_candidate(self) -> bool:
+        """Let a WebSocket try to take over; False when another one does, or the connection is over."""
+        return self._move("candidate")
 
     def probe(self) -> None:
         """A candidate has probed: end the poll that is held, and each one that still comes, soon.
@@ -138,37 +147,48 @@ class PollingTransport:
         Not at once: the frame that completes the upgrade may be here already, and then a poll that was sent behind it
         must not be answered as if it had come before.
         """
-        self._probed = True
+        self._move("probe")
         if self._poll is not None:
             self._release_soon(self._poll)
 
     def fail_candidate(self) -> None:
         """The candidate failed: go on as before."""
-        self.candidate = self._probed = False
+        self._move("fail")
 
     def detach(self) -> list[Encoded]:
         """End this transport for the candidate's sake; return what was not fetched."""
         packets, self._packets = self._packets, []
+        self._refusal = Refusal.BAD_REQUEST
+        self._move("upgrade")
+        self.resume()
         self._forget()
-        self._release(in_time=False)
+        self._release()
         return packets
 
-    def _release(self, in_time: bool = True) -> None:
+    def _move(self, event: str) -> bool:
+        """Go on to the next state; return False when `event` changes nothing in this one."""
+        before, self.state = self.state, TRANSITIONS[self.state].get(event, self.state)
+        return self.state is not before
+
+    def _ended(self) -> bool:
+        return self.state is CLOSED or self.state is UPGRADED
+
+    def _is_refused(self) -> bool:
+        """Return whether a poll is refused, because nothing waits that it could fetch before."""
+        return self._refusal is not None and not self._packets
+
+    def _release(self) -> None:
         if self._poll is not None:
-            release(self._poll, in_time and not self._going_away())
+            release(self._poll, self._refusal if self._is_refused() else None)
 
-    def _going_away(self) -> bool:
-        """Return whether `fault` is the answer, and nothing waits that a poll could fetch before."""
-        return self._faulty and not self._packets
-
-    def _release_soon(self, poll: "asyncio.Future[bool]") -> None:
+    def _release_soon(self, poll: "asyncio.Future[Refusal | None]") -> None:
         self._runtime.loop.call_later(RELEASE_SECONDS, release, poll)
 
     def _forget(self) -> None:
         self._runtime.polling.pop(self._sid, None)
 
 
-def release(poll: "asyncio.Future[bool]", in_time: bool = True) -> None:
+def release(poll: "asyncio.Future[Refusal | None]", refusal: Refusal | None = None) -> None:
     """End a poll that is held."""
     if not poll.done():
-        poll.set_result(in_time)
+        poll.set_result(refusal)

@@ -9,6 +9,7 @@ connection's budget of unconfirmed bytes.
 """
 
 import asyncio
+import enum
 import itertools
 import types
 from collections import deque
@@ -23,19 +24,16 @@ from ..connections.runtime import current_runtime
 from ..exceptions import Refused, session_gone
 from ..fanout.prepared import PreparedMessage, send_event, websocket_frame
 from ..handshake.admission import Admission
-from ..handshake.request import EngineRequest, Fault, HandshakeError, parse_request
-from ..handshake.responses import FORBIDDEN, refuse_websocket
+from ..handshake.request import EngineRequest, HandshakeError, parse_request
+from ..handshake.responses import refuse_websocket
 from ..protocol.framing import Framing
-from ..protocol.reasons import Reason
+from ..protocol.reasons import FORBIDDEN, NORMAL, Reason, Refusal
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..servers import FRAMES_EXTENSION, TURN_FRAMES, FrameStream
 from ..servers.cutting import cut
 from ..servers.daphne import find_write
 from .polling import PollingTransport
 
-NORMAL_CLOSURE = 1000  # RFC 6455 section 7.4.1
-GOING_AWAY = 1001
-INTERNAL_ERROR = 1011
 DISCONNECT = {"type": "websocket.disconnect"}
 # What writing raises once the client is gone: an OSError by ASGI's rules, but a RuntimeError when uvicorn or uvloop has
 # closed the connection, and Daphne lets its library's error through between the end of the WebSocket and that of the
@@ -47,12 +45,27 @@ with suppress(ImportError):
     CLIENT_GONE += (Disconnected,)
 
 
+class WebSocketState(enum.Enum):
+    """While held, what the client sent waits until its handlers have caught up."""
+
+    OPEN = "open"
+    HELD = "held"
+    CLOSED = "closed"
+
+
+OPEN, HELD, CLOSED = WebSocketState
+TRANSITIONS = {
+    OPEN: {"hold": HELD, "close": CLOSED},
+    HELD: {"release": OPEN, "close": CLOSED},
+    CLOSED: {},
+}
+
+
 class WebSocketTransport(AsyncConsumer):
     """Serves one WebSocket. Expects `AuthMiddlewareStack` above it."""
 
     # Slots, as in Connection, because a delivery reads some of them for every client, mostly from cold memory.
     __slots__ = (
-        "_closed",
         "_framing",
         "_held",
         "_plain",
@@ -66,6 +79,7 @@ class WebSocketTransport(AsyncConsumer):
         "connection",
         "receive",
         "scope",
+        "state",
     )
     name = "websocket"
     upgrades = ()
@@ -81,7 +95,7 @@ class WebSocketTransport(AsyncConsumer):
         self._put: Callable[[bytes], None] | None = None
         self._waiting: deque[dict[str, Any]] | None = None
         self._writer: asyncio.Task[None] | None = None
-        self._closed = False
+        self.state = OPEN
         self._held: deque[dict[str, Any]] | None = None
         self._resumed: asyncio.Event | None = None
 
@@ -102,10 +116,12 @@ class WebSocketTransport(AsyncConsumer):
             request = parse_request(scope, "websocket")
             opened = await (self._open(request) if request.sid is None else self._upgrade(request.sid))
         except HandshakeError as error:
-            await refuse_websocket(scope, receive, send, error.status, error.fault.code, error.fault.message)
+            refusal = error.refusal
+            await refuse_websocket(scope, receive, send, refusal.status, refusal.code, refusal.message)
         except Refused as refused:
             self.admission.log_refusal(scope, refused)
-            await refuse_websocket(scope, receive, send, 403, FORBIDDEN, refused.message, *refused.headers)
+            code, status = FORBIDDEN
+            await refuse_websocket(scope, receive, send, status, code, refused.message, *refused.headers)
         else:
             if opened:
                 await self._serve()
@@ -115,7 +131,7 @@ class WebSocketTransport(AsyncConsumer):
         if self._put is None:
             for event in prepared.events if self._plain else map(send_event, self._encode(prepared)):
                 self._send(event)
-        elif not self._closed:
+        elif self.state is not CLOSED:
             frames = prepared.frames if self._plain else b"".join(map(websocket_frame, self._encode(prepared)))
             try:
                 self._put(frames)
@@ -126,18 +142,23 @@ class WebSocketTransport(AsyncConsumer):
         """Close the WebSocket, behind what was sent before."""
         if reason is Reason.SLOW_CONSUMER and self._waiting is not None:
             self._waiting.clear()  # it would never get there
-        going_away = reason is Reason.SERVER_SHUTTING_DOWN
-        code = INTERNAL_ERROR if reason is Reason.INTERNAL_ERROR else GOING_AWAY if going_away else NORMAL_CLOSURE
         try:
-            if self._stream is None:
-                self._send({"type": "websocket.close", "code": code, "reason": reason.text})
-                if reason is Reason.TOO_MANY_EVENTS:
-                    cut(self.base_send)
-            elif not self._closed:
-                self._stream.close_frames(code, reason.text)
+            if self.state is not CLOSED:
+                self._close(reason.close_code, reason.text)
+            if self._stream is None and reason is Reason.TOO_MANY_EVENTS:
+                cut(self.base_send)
         finally:
-            self._closed = True
+            self._move("close")
             self.resume()
+
+    def _close(self, code: int, text: str) -> None:
+        if self._stream is not None:
+            self._stream.close_frames(code, text)
+            return
+        try:
+            self._send({"type": "websocket.close", "code": code, "reason": text})
+        except Exception:  # Daphne's library takes no code from 1001 to 2999
+            self._send({"type": "websocket.close", "code": NORMAL, "reason": text})
 
     def resume(self) -> None:
         """Read on."""
@@ -166,13 +187,12 @@ class WebSocketTransport(AsyncConsumer):
         if sid in current_runtime().ended:
             raise session_gone()
         if connection is None:
-            raise HandshakeError(Fault.UNKNOWN_SID)
+            raise HandshakeError(Refusal.UNKNOWN_SID)
         self._attach(connection)
         await self._accept()
-        if not connection.count() or polling is None or polling.candidate or connection.closed:
+        if not connection.count() or polling is None or not polling.try_candidate():
             self.close(Reason.TRANSPORT_ERROR)
             return False
-        polling.candidate = True
         try:
             async with asyncio.timeout(self.admission.application.options.upgrade_timeout):
                 upgraded = await self._probe(polling)
@@ -197,7 +217,7 @@ class WebSocketTransport(AsyncConsumer):
                     return True
                 case UpgradeState.FAILED:
                     return False
-        self._closed = True
+        self._move("close")
         return False
 
     def _attach(self, connection: Connection) -> None:
@@ -223,7 +243,7 @@ class WebSocketTransport(AsyncConsumer):
             for number in itertools.count(1):
                 self._count_and_handle(await self.receive())
                 await self._read_on()
-                if self._closed:
+                if self.state is CLOSED:
                     return
                 if number % TURN_FRAMES == 0:
                     await asyncio.sleep(0)  # the server's `receive` does not wait while it has something
@@ -232,7 +252,7 @@ class WebSocketTransport(AsyncConsumer):
 
     async def _read_on(self) -> None:
         """Wait until the connection may be fed again."""
-        while self.connection.congested and not self._closed:
+        while self.connection.congested and self.state is not CLOSED:
             self._resumed = asyncio.Event()
             await self._resumed.wait()
 
@@ -241,23 +261,25 @@ class WebSocketTransport(AsyncConsumer):
 
         The end is not held back: what came before it, which is all there will be, goes to the handlers' queue.
         """
-        if self._held is None and (self._closed or not self.connection.congested):
+        if self._held is None and (self.state is CLOSED or not self.connection.congested):
             self._handle(event)
         elif event["type"] == "websocket.disconnect":
-            self._closed = True
+            self._move("close")
             self._drain()
             self._handle(event)
         elif self._held is not None:
             self._held.append(event)
         elif self._stream is not None:
             self._held = deque((event,))
+            self._move("hold")
             self._stream.pause()
 
     def _drain(self) -> None:
-        while self._held and (self._closed or not self.connection.congested):
+        while self._held and (self.state is CLOSED or not self.connection.congested):
             self._handle(self._held.popleft())
         if self._stream is not None and not self._held:
             self._held = None
+            self._move("release")
             self._stream.resume()
 
     def _count_and_handle(self, event: dict[str, Any]) -> None:
@@ -267,7 +289,7 @@ class WebSocketTransport(AsyncConsumer):
 
     def _handle(self, event: dict[str, Any]) -> None:
         if event["type"] == "websocket.disconnect":
-            self._closed = True
+            self._move("close")
             self.connection.close(Reason.TRANSPORT_CLOSE)
             return
         text = event.get("text")
@@ -277,11 +299,9 @@ class WebSocketTransport(AsyncConsumer):
         return [self._framing.encode_frame(packet) for packet in prepared.packets]
 
     def _send(self, event: dict[str, Any]) -> None:
-        if self._closed:
+        if self.state is CLOSED:
             return
-        if self._writer is not None:
-            if self._waiting is None:
-                self._waiting = deque()
+        if self._waiting is not None:
             self._waiting.append(event)
             return
         coroutine = self.base_send(event)
@@ -292,13 +312,14 @@ class WebSocketTransport(AsyncConsumer):
         except CLIENT_GONE:
             self._lose()
             return
-        self._writer = asyncio.create_task(self._write(coroutine, blocker))
+        self._waiting = deque()
+        self._writer = asyncio.create_task(self._write(coroutine, blocker, self._waiting))
 
-    async def _write(self, coroutine: Coroutine[Any, Any, None], blocker: Any) -> None:
+    async def _write(self, coroutine: Coroutine[Any, Any, None], blocker: Any, waiting: deque[dict[str, Any]]) -> None:
         try:
             await _finish(coroutine, blocker)
-            while self._waiting:
-                await self.base_send(self._waiting.popleft())
+            while waiting:
+                await self.base_send(waiting.popleft())
         except CLIENT_GONE:
             self._lose()
         except Exception as error:
@@ -306,12 +327,15 @@ class WebSocketTransport(AsyncConsumer):
         finally:
             self._writer = self._waiting = None
 
+    def _move(self, event: str) -> None:
+        self.state = TRANSITIONS[self.state].get(event, self.state)
+
     def _lose(self, error: Exception | None = None) -> None:
         """Nothing can be written any more: end the connection, whether or not the server says that the client is gone.
 
         `error` is one that does not tell that it is.
         """
-        self._closed = True
+        self._move("close")
         if self.connection.transport is not self:
             return  # a candidate
         if error is None:

@@ -13,12 +13,12 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.utils import apply_mask
 
+from channels_socketio.protocol.reasons import Reason
 from channels_socketio.tests.support.processes import Site, servers
 from channels_socketio.tests.support.raw_client import RawClient, read_packet
 
 FLOOD_SECONDS = 5.0  # that a client floods unless it is stopped
 PATIENCE_SECONDS = 0.5  # that others may have to wait, on a busy machine
-CLOSED = b"\x03\xe8"  # what a close frame begins with (RFC 6455 section 5.5.1): 1000
 MASK = b"\x01\x02\x03\x04"
 TEXT, BINARY, FRAGMENT, MORE, PING, PONG = 0x81, 0x82, 0x01, 0x00, 0x89, 0x8A
 
@@ -28,26 +28,30 @@ def frame(opcode: int, payload: bytes = b"") -> bytes:
     return bytes((opcode, 0x80 | len(payload))) + MASK + apply_mask(payload, MASK)
 
 
+def closed(reason: Reason) -> bytes:
+    """Return how the payload of a close frame begins (RFC 6455 section 5.5.1)."""
+    return reason.close_code.to_bytes(2) + reason.text.encode()
+
+
 BINARY_EVENT = frame(TEXT, b'451-["x",{"_placeholder":true,"num":0}]') + frame(BINARY, b"\x00")
-TOO_MANY, PARSE_ERROR = b"too many events", b"parse error"
 # What comes first, what comes again and again, and the reason that the client is given.
-Kind = tuple[bytes, bytes, bytes]
+Kind = tuple[bytes, bytes, Reason]
 SEEN: dict[str, Kind] = {
-    "noops": (b"", frame(TEXT, b"6"), TOO_MANY),
-    "pongs": (b"", frame(TEXT, b"3"), TOO_MANY),
-    "binary events": (b"", BINARY_EVENT, TOO_MANY),
+    "noops": (b"", frame(TEXT, b"6"), Reason.TOO_MANY_EVENTS),
+    "pongs": (b"", frame(TEXT, b"3"), Reason.TOO_MANY_EVENTS),
+    "binary events": (b"", BINARY_EVENT, Reason.TOO_MANY_EVENTS),
 }
 # What only a server that counts frames can know of.
 UNSEEN: dict[str, Kind] = {
-    "empty continuations": (frame(FRAGMENT, b"4"), frame(MORE), TOO_MANY),
-    "pieces of one message": (frame(FRAGMENT, b"4"), frame(MORE, b"2"), TOO_MANY),
-    "WebSocket pings": (b"", frame(PING), TOO_MANY),
-    "full WebSocket pings": (b"", frame(PING, bytes(125)), TOO_MANY),
-    "WebSocket pongs": (b"", frame(PONG), TOO_MANY),
-    "pings that only older clients send": (b"", frame(TEXT, b"2"), PARSE_ERROR),
-    "empty texts": (b"", frame(TEXT), PARSE_ERROR),
-    "garbage": (b"", frame(TEXT, b"x"), PARSE_ERROR),
-    "unannounced attachments": (b"", frame(BINARY, b"\x00"), PARSE_ERROR),
+    "empty continuations": (frame(FRAGMENT, b"4"), frame(MORE), Reason.TOO_MANY_EVENTS),
+    "pieces of one message": (frame(FRAGMENT, b"4"), frame(MORE, b"2"), Reason.TOO_MANY_EVENTS),
+    "WebSocket pings": (b"", frame(PING), Reason.TOO_MANY_EVENTS),
+    "full WebSocket pings": (b"", frame(PING, bytes(125)), Reason.TOO_MANY_EVENTS),
+    "WebSocket pongs": (b"", frame(PONG), Reason.TOO_MANY_EVENTS),
+    "pings that only older clients send": (b"", frame(TEXT, b"2"), Reason.PARSE_ERROR),
+    "empty texts": (b"", frame(TEXT), Reason.PARSE_ERROR),
+    "garbage": (b"", frame(TEXT, b"x"), Reason.PARSE_ERROR),
+    "unannounced attachments": (b"", frame(BINARY, b"\x00"), Reason.PARSE_ERROR),
 }
 
 
@@ -190,7 +194,8 @@ async def test_who_floods_with_packets_is_closed_and_nobody_waits(served: tuple[
     flooder = Flooder(site)
     flooder.join()
     await assert_nobody_waits(site, lambda: flooder.flood(first, again))
-    assert CLOSED + (b"" if server == "daphne" else reason) in flooder.received  # Daphne sends no reasons
+    told = b"\x03\xe8" if server == "daphne" else closed(reason)  # Daphne passes neither code nor reason on
+    assert told in flooder.received
     assert await closed_floods(site) == before + 1
 
 
@@ -201,8 +206,8 @@ async def test_who_floods_with_what_no_application_sees_is_closed_and_nobody_wai
     flooder = Flooder(site)
     flooder.join()
     await assert_nobody_waits(site, lambda: flooder.flood(first, again))
-    assert CLOSED + reason in flooder.received
-    assert await closed_floods(site) == before + (reason == TOO_MANY)
+    assert closed(reason) in flooder.received
+    assert await closed_floods(site) == before + (reason is Reason.TOO_MANY_EVENTS)
 
 
 async def test_pings_of_old_clients_count(served: tuple[str, Site]) -> None:
@@ -247,6 +252,6 @@ async def test_a_candidate_that_floods_is_closed_with_its_connection(site: Site)
         sid = await raw_client.open()
         flooder.open(f"&EIO=4&sid={sid}")
         await assert_nobody_waits(site, lambda: flooder.flood(frame(TEXT, b"2probe"), frame(PING)))
-        assert CLOSED + TOO_MANY in flooder.received
+        assert closed(Reason.TOO_MANY_EVENTS) in flooder.received
         assert (await raw_client.poll(sid)).status == 400
     assert await closed_floods(site) == before + 1

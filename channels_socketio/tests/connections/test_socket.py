@@ -553,7 +553,7 @@ async def test_the_close_of_a_connection_ends_all_its_sockets(connect: Connect) 
     application, consumer = rooms()
     client = await connect(application, "/", "/rooms/a", "/rooms/b")
     await client.send_to("x")
-    assert await close_of(client) == {"type": "websocket.close", "code": 1000, "reason": "parse error"}
+    assert await close_of(client) == {"type": "websocket.close", "code": 1002, "reason": "parse error"}
     await eventually(lambda: len(consumer.notes) == 3, "all hooks ran")
     assert [entry[1] for entry in consumer.notes] == ["/", "/rooms/a", "/rooms/b"]
     assert {entry[2] for entry in consumer.notes} == {"parse error"}

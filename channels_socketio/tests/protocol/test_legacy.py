@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels_socketio.protocol.engine import EngineClosed, EngineEvent, EngineOptions, MessageReceived, PongReceived
+from channels_socketio.protocol.engine import (
+    PINGED,
+    EngineClosed,
+    EngineEvent,
+    EngineOptions,
+    MessageReceived,
+    PongReceived,
+)
 from channels_socketio.protocol.engine_packets import Encoded
 from channels_socketio.protocol.framing import Framing
 from channels_socketio.protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
@@ -200,7 +207,7 @@ def test_the_clients_ping_is_answered_with_its_data_and_confirms_what_was_sent()
     engine.receive_data("2probe", START + 2)
     assert engine.data_to_send() == ["3", "3probe"]
     assert engine.events_received() == [PongReceived(), PongReceived()]
-    assert engine.ping_sent
+    assert engine.state is PINGED
 
 
 def test_the_server_does_not_ping() -> None:

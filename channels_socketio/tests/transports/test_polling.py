@@ -151,7 +151,7 @@ async def test_two_polls_at_once_end_the_session(raw_client: RawClient) -> None:
     await assert_gone(raw_client, sid)
 
 
-@pytest.mark.parametrize("arena", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
+@pytest.mark.parametrize("contract_app", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
 async def test_two_posts_at_once_end_the_session(raw_client: RawClient) -> None:
     sid = await joined(raw_client)
     first = await raw_client.start("POST", ["Content-Length: 12"], b'42["echo', sid=sid)

@@ -63,7 +63,7 @@ async def test_a_body_over_the_limit_is_refused_and_the_session_goes_on(raw_clie
     assert len((await raw_client.poll(sid)).text) == MAX_PAYLOAD + 2
 
 
-@pytest.mark.parametrize("arena", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
+@pytest.mark.parametrize("contract_app", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
 async def test_what_says_that_it_is_too_long_is_not_waited_for(raw_client: RawClient) -> None:
     sid = await joined(raw_client)
     request = await raw_client.start("POST", ["Content-Length: 99999999999999999999999999"], b"4", sid=sid)
@@ -82,7 +82,7 @@ async def test_a_body_may_come_in_pieces(raw_client: RawClient) -> None:
     assert (await raw_client.poll(sid)).text == '42["echoed","é"]'
 
 
-@pytest.mark.parametrize("arena", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
+@pytest.mark.parametrize("contract_app", ["serve"], indirect=True)  # Daphne reads a whole body before it asks
 async def test_a_body_that_stays_away_is_given_up(raw_client: RawClient) -> None:
     sid = await joined(raw_client)
     request = await raw_client.start("POST", ["Content-Length: 10"], b"42", sid=sid)
