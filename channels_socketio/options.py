@@ -65,29 +65,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename=str.u
 
     ping_interval: Annotated[Seconds, doc("seconds between heartbeats")] = 25.0
     ping_timeout: Annotated[Seconds, doc("seconds that a client has to answer one")] = 20.0
-    max_payload: Annotated[Count, doc("bytes of one message from a client, and of all attachments of one event")] = (
-        1_000_000
-    )
+    max_payload: Annotated[Count, doc("bytes of a client's message, and of all attachments of an event")] = 1_000_000
     connect_timeout: Annotated[Seconds, doc("seconds until a client must have joined a namespace")] = 45.0
     reassembly_timeout: Annotated[Seconds, doc("seconds until all attachments of an event must have come")] = 20.0
     max_namespaces: Annotated[Count, doc("namespaces that one connection may be in")] = 100
-    queue_budget: Annotated[
-        Count, doc("bytes sent to a client that it has not confirmed; above, it is a slow consumer")
-    ] = 4_194_304
+    queue_budget: Annotated[Count, doc("bytes sent and not confirmed; a client with more is a slow consumer")] = (
+        4_194_304
+    )
     backlog: Annotated[Count, doc("events of one connection that wait for their handlers; above, reading pauses")] = 256
     upgrade_timeout: Annotated[Seconds, doc("seconds that a WebSocket has to take over from polling")] = 10.0
-    recovery: Annotated[Flag, doc("whether clients that come back to a namespace with a log get what they missed")] = (
-        True
-    )
+    recovery: Annotated[Flag, doc("whether clients that return to a namespace with a log get what they missed")] = True
     recovery_seconds: Annotated[
         Seconds, doc("seconds after its first connect in which a client may come back as the same socket")
     ] = 604_800.0
     recovery_limit: Annotated[
         Count, doc("entries of a log that are sent to a client that missed them; of more it is only told")
     ] = 500
-    log_interval: Annotated[Seconds, doc("seconds between looks into the logs for what the channel layer has lost")] = (
-        1.0
-    )
+    log_interval: Annotated[Seconds, doc("seconds between looks into the logs for what the layer has lost")] = 1.0
     session_check_interval: Annotated[
         Seconds, doc("seconds between looks at all login sessions, for ends that nobody told of")
     ] = 30.0
@@ -95,16 +89,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename=str.u
     limits: Annotated[Flag, doc("whether the limits below hold; False is for load tests")] = True
     connections_per_session: Annotated[Count, doc("connections that one login session may have")] = 10
     connections_per_address: Annotated[Count, doc("connections that one address may have")] = 100
-    handshakes_per_minute: Annotated[
-        Count, doc("handshakes that one address may begin, where `HandshakeThrottle` is in front")
-    ] = 600
+    handshakes_per_minute: Annotated[Count, doc("handshakes of one address, with `HandshakeThrottle` in front")] = 600
     messages_per_second: Annotated[
         Count, doc("packets of any kind that one connection may send in the long run; above, it is closed")
     ] = 50
     messages_at_once: Annotated[Count, doc("packets of any kind that one connection may send at once")] = 500
-    limits_redis: Annotated[
-        RedisURL, doc("the Redis server in which processes count together; empty: each counts alone")
-    ] = ""
+    limits_redis: Annotated[RedisURL, doc("the Redis server in which processes count together; empty: none")] = ""
     trusted_proxies: Annotated[
         Proxies, doc("addresses and networks whose `X-Forwarded-For` is believed, `unix` for a Unix socket")
     ] = ()
@@ -113,9 +103,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, dict=True, rename=str.u
     ] = False
     prefix: Annotated[
         Prefix,
-        doc(
-            f"what this site's names in Redis and the channel layer begin with, {PREFIX}; empty: a hash of `SECRET_KEY`"
-        ),
+        doc("what names in Redis and groups begin with, at most 40 of `A-Z a-z 0-9 - _`; empty: from `SECRET_KEY`"),
     ] = ""
 
     @cached_property

@@ -75,11 +75,11 @@ class Limiter:
 
     async def take(self, key: str, cost: int = 1) -> float | None:
         """Take `cost` tokens; if they are not there, take none and return in how many seconds they will be."""
-        if self.rate is None:
+        if self._buckets is None:
             return None
-        wait = self.take_here(key, cost)
+        wait = self._buckets.take(key, cost)
         if wait is None and self._store is not None:
-            wait = await self._store.take(f"{self.name}:{key}", self.rate, cost)
+            wait = await self._store.take(f"{self.name}:{key}", self._buckets.rate, cost)
         return wait
 
     def take_here(self, key: str, cost: int = 1) -> float | None:
