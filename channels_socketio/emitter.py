@@ -75,4 +75,4 @@ def _prepare(
         target = login_session_key(namespace, login_session)
     elif user is not None:
         target = user_key(namespace, user)
-    return target, event_packets(namespace, [event, *args]), skip_keys(namespace, skip), volatile
+    return target, *event_packets(namespace, [event, *args]), skip_keys(namespace, skip), volatile

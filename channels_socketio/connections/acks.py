@@ -23,7 +23,7 @@ async def call_each(
     if not sockets:
         return []
     ack_id = next(ack_ids)
-    prepared = PreparedMessage(event_packets(sockets[0].namespace, [event, *args], ack_id))
+    prepared = PreparedMessage(*event_packets(sockets[0].namespace, [event, *args], ack_id))
     answers = [socket.expect_answer(ack_id) for socket in sockets]
     for socket in sockets:
         socket.connection.runtime.hub.send(socket.connection, prepared)

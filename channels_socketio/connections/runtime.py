@@ -102,7 +102,7 @@ class Runtime:
         """Send an event to all sockets in `namespace` of this process, and of no other, encoded once."""
         if not self.hub.occupied(namespace):
             return
-        prepared = PreparedMessage(event_packets(namespace, [event, *args]))
+        prepared = PreparedMessage(*event_packets(namespace, [event, *args]))
         (self.hub.send_volatile if volatile else self.hub.publish)(namespace, prepared)
 
     async def _run_shutdown_hooks(self, seconds: float) -> None:

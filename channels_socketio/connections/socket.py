@@ -119,7 +119,7 @@ class Socket:
 
     def emit(self, event: str, args: Sequence[Any], volatile: bool = False) -> None:
         """Send an event to this client; it is held back until the connect is answered."""
-        prepared = PreparedMessage(event_packets(self.namespace, [event, *args]))
+        prepared = PreparedMessage(*event_packets(self.namespace, [event, *args]))
         if not self.connected:
             if self.state is CONNECTING:
                 self._held.append(prepared)
@@ -162,8 +162,8 @@ class Socket:
         self, event: str, args: Sequence[Any], room: str | None, skip: Collection[str], volatile: bool
     ) -> None:
         """Send an event to everybody in the namespace or in one of its rooms, encoded once."""
-        target, packets = room_key(self.namespace, room), event_packets(self.namespace, [event, *args])
-        self.connection.runtime.backplane.publish(EVENT, target, packets, skip_keys(self.namespace, skip), volatile)
+        publication = room_key(self.namespace, room), *event_packets(self.namespace, [event, *args])
+        self.connection.runtime.backplane.publish(EVENT, *publication, skip_keys(self.namespace, skip), volatile)
 
     def join(self, room: str) -> None:
         """Enter a room of the namespace; before the connect is answered, as soon as it is."""

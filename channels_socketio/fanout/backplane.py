@@ -36,7 +36,7 @@ from .prepared import PreparedMessage
 logger = logging.getLogger(__name__)
 
 DIRECT = "socketio.letter"  # type of the layer messages for one process
-EVENT = "event"  # the kind that goes straight to the hub: topic, packets, skip, volatile
+EVENT = "event"  # the kind that goes straight to the hub: topic, packets, their size, skip, volatile
 OUTBOX_LIMIT = 10_000  # publications that may wait for the layer
 BATCH = 100  # publications in one layer message
 STRANGE = 20  # kinds without a handler that are remembered as logged
@@ -181,8 +181,10 @@ class Backplane:
             self._strange.append(kind)
             logger.info("News of the kind %.100r reach nobody here.", kind)
 
-    def _publish_event(self, topic: str, packets: list[Encoded], skip: Collection[str], volatile: bool) -> None:
-        (self._hub.send_volatile if volatile else self._hub.publish)(topic, PreparedMessage(packets), skip)
+    def _publish_event(
+        self, topic: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool
+    ) -> None:
+        (self._hub.send_volatile if volatile else self._hub.publish)(topic, PreparedMessage(packets, size), skip)
 
     def _drop(self, count: int, why: str) -> None:
         self.dropped += count

@@ -19,9 +19,9 @@ class PreparedMessage:
 
     __slots__ = ("_events", "_frames", "packets", "size")
 
-    def __init__(self, packets: Sequence[Encoded]) -> None:
+    def __init__(self, packets: Sequence[Encoded], size: int | None = None) -> None:
         self.packets = packets
-        self.size = sum([len(packet) if packet.isascii() else byte_length(packet) for packet in packets])
+        self.size = size_of(packets) if size is None else size
         self._frames: bytes | None = None
         self._events: list[dict[str, Any]] | None = None
 
@@ -45,7 +45,8 @@ def join(messages: Sequence[PreparedMessage]) -> PreparedMessage:
     """Return one message with the packets of all."""
     if len(messages) == 1:
         return messages[0]
-    return PreparedMessage([packet for prepared in messages for packet in prepared.packets])
+    packets = [packet for prepared in messages for packet in prepared.packets]
+    return PreparedMessage(packets, sum([prepared.size for prepared in messages]))
 
 
 def send_event(frame: str | bytes) -> dict[str, Any]:
@@ -64,18 +65,21 @@ def websocket_frame(payload: str | bytes) -> bytes:
     return bytes((opcode, 127)) + length.to_bytes(8, "big") + data
 
 
-def event_packets(namespace: str, args: Sequence[Any], ack_id: int | None = None) -> list[Encoded]:
-    """Return the engine packets of an event. `args` are its name and its arguments, which may be as in `to_json`.
+def event_packets(namespace: str, args: Sequence[Any], ack_id: int | None = None) -> tuple[list[Encoded], int]:
+    """Return the engine packets of an event, and their size. `args` are its name and arguments, as for `to_json`.
 
     Raises TypeError or ValueError when the arguments hold what JSON cannot carry.
     """
     messages = encode_event(namespace, to_json(args), ack_id)
-    return [encode_engine_packet(EnginePacket(EngineType.MESSAGE, message)) for message in messages]
+    packets = [encode_engine_packet(EnginePacket(EngineType.MESSAGE, message)) for message in messages]
+    return packets, size_of(packets)
 
 
-def byte_length(packet: Encoded) -> int:
-    """Return the size of a packet in bytes."""
-    return len(packet.encode() if isinstance(packet, str) else packet)
+def size_of(packets: Sequence[Encoded]) -> int:
+    """Return the size of packets in bytes. Raises ValueError for text that is no Unicode."""
+    return sum(
+        [len(packet) if isinstance(packet, bytes) or packet.isascii() else len(packet.encode()) for packet in packets]
+    )
 
 
 def to_json(args: Sequence[Any]) -> list[Any]:

@@ -8,10 +8,9 @@ in the middle comes back for the rest. `parcel.change_offset` makes the one of t
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..fanout.prepared import PreparedMessage, change_offset, event_packets, join
-from ..protocol.engine_packets import Encoded
 from ..protocol.offsets import format_offset
 from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
 
@@ -195,20 +194,17 @@ class HistoryCache:
         return [self._entries[number] for number in reversed(found)]
 
 
-def announcement(namespace: str, item: Item) -> tuple[str, int, int, int | None, list[Encoded]]:
+def announcement(namespace: str, item: Item) -> tuple[Any, ...]:
     """Return what is published of an item: the arguments of `Feeds.receive`. Raises as `event_packets` does."""
-    return (
-        namespace,
-        *item.position,
-        item.deletes,
-        event_packets(namespace, [item.event, item.data, format_offset(*item.position, namespace)]),
-    )
+    seq, deletions = item.position
+    packets, size = event_packets(namespace, [item.event, item.data, format_offset(seq, deletions, namespace)])
+    return namespace, seq, deletions, item.deletes, packets, size
 
 
 def pack_item(namespace: str, item: Item, position: Position) -> Publication:
     """Return an item as an event with the offset `position`. Raises as `event_packets` does."""
-    packets = event_packets(namespace, [item.event, item.data, format_offset(*position, namespace)])
-    return Publication(position, item.deletes, PreparedMessage(packets))
+    packets, size = event_packets(namespace, [item.event, item.data, format_offset(*position, namespace)])
+    return Publication(position, item.deletes, PreparedMessage(packets, size))
 
 
 def pack_items(namespace: str, at: Position, items: Iterable[Item]) -> list[Publication]:

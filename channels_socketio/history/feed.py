@@ -254,11 +254,11 @@ class Feeds:
             self._poller = None
 
     def receive(
-        self, namespace: str, seq: int, deletions: int, deletes: int | None, packets: Sequence[Encoded]
+        self, namespace: str, seq: int, deletions: int, deletes: int | None, packets: Sequence[Encoded], size: int
     ) -> None:
         """Take an item of a log that any process has published; see `announcement`."""
         if (feed := self._feeds.get(namespace)) is not None:
-            feed.receive(Publication(Position(seq, deletions), deletes, PreparedMessage(packets)))
+            feed.receive(Publication(Position(seq, deletions), deletes, PreparedMessage(packets, size)))
 
     async def _poll(self) -> None:
         failing = False

@@ -23,7 +23,7 @@ from channels_socketio.fanout.backplane import (
     site_group,
 )
 from channels_socketio.fanout.hub import Hub
-from channels_socketio.fanout.prepared import PreparedMessage, join
+from channels_socketio.fanout.prepared import PreparedMessage, join, size_of
 from channels_socketio.tests.support.people import eventually
 from channels_socketio.tests.support.processes import EchoApp, Redis
 from channels_socketio.tests.support.ws_client import Dial, WSClient
@@ -65,7 +65,7 @@ class Member:
 
     def say(self, *packets: str | bytes, room: str = "/", skip: tuple[str, ...] = ()) -> None:
         """Publish to the clients of all processes."""
-        self.backplane.publish(EVENT, room, packets, skip, False)
+        self.backplane.publish(EVENT, room, packets, size_of(packets), skip, False)
 
 
 def redis_layer(url: str) -> Any:
@@ -156,7 +156,9 @@ async def test_sites_that_share_a_redis_server_do_not_hear_each_other(
         await beside.backplane.start()
         beside.say(f"4to {site}")
         assert await beside.backplane.send_to("process", {"to": site})
-        assert await send_alone(redis_layer(redis.url), [EVENT, "/", [f"4alone to {site}"], [], False])
+        assert await send_alone(
+            redis_layer(redis.url), [EVENT, "/", [f"4alone to {site}"], len(f"4alone to {site}"), [], False]
+        )
     await eventually(lambda: all(len(site.got["a"]) >= 2 for site in sites.values()), "each heard its own news")
     await eventually(lambda: len(letters) >= 2, "each got its own letter")
     for site, member in sites.items():

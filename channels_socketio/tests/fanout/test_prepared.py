@@ -25,7 +25,7 @@ from channels_socketio.protocol.offsets import format_offset
 def test_an_event_becomes_packets_and_their_size(
     namespace: str, args: list[Any], packets: tuple[Encoded, ...], size: int
 ) -> None:
-    prepared = PreparedMessage(event_packets(namespace, args))
+    prepared = PreparedMessage(*event_packets(namespace, args))
     assert (tuple(prepared.packets), prepared.size) == (packets, size)
 
 
@@ -47,7 +47,7 @@ def test_the_size_counts_bytes_on_the_wire(packets: list[Encoded]) -> None:
 
 
 def test_an_event_is_packed_into_engine_messages() -> None:
-    assert event_packets("/tea", ("a", b"\x01")) == [
+    assert event_packets("/tea", ("a", b"\x01"))[0] == [
         '451-/tea,["a",{"_placeholder":true,"num":0}]',
         b"\x01",
     ]
@@ -92,19 +92,19 @@ def test_joined_parcels_hold_all_packets_in_order() -> None:
 @pytest.mark.parametrize("data", ["text", 'ends in 1.2./"]', b"\x00\xff", None])
 def test_an_event_with_another_offset_is_as_if_packed_with_it(namespace: str, data: Any) -> None:
     old, new = format_offset(1, 2, namespace), format_offset(100, 2, namespace)
-    changed = change_offset(PreparedMessage(event_packets(namespace, ["e", data, old])), old, new)
-    expected = PreparedMessage(event_packets(namespace, ["e", data, new]))
+    changed = change_offset(PreparedMessage(*event_packets(namespace, ["e", data, old])), old, new)
+    expected = PreparedMessage(*event_packets(namespace, ["e", data, new]))
     assert (list(changed.packets), changed.size) == (list(expected.packets), expected.size)
 
 
 @pytest.mark.parametrize("args", [["e", "1.2./", 1], ["e", "1.2./other"]])
 def test_an_event_without_the_offset_is_a_mistake(args: list[Any]) -> None:
     with pytest.raises(ValueError, match=r'expected an event that ends in "1\.2\./"\]'):
-        change_offset(PreparedMessage(event_packets("/", args)), "1.2./", "3.4./")
+        change_offset(PreparedMessage(*event_packets("/", args)), "1.2./", "3.4./")
 
 
 def test_the_offset_of_a_binary_packet_alone_is_a_mistake() -> None:
-    prepared = PreparedMessage(event_packets("/", ["e", b"\x00", "1.2./"]))
+    prepared = PreparedMessage(*event_packets("/", ["e", b"\x00", "1.2./"]))
     prepared.packets = prepared.packets[1:]
     with pytest.raises(ValueError, match="expected an event"):
         change_offset(prepared, "1.2./", "3.4./")
