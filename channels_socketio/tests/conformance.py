@@ -12,7 +12,7 @@ from typing import Any
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "channels_socketio.tests.settings")
 django.setup()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the settings)

@@ -23,7 +23,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     port = free_port()
     command = [sys.executable, "-m", "channels_socketio.tests.conformance", f"127.0.0.1:{port}"]
     log = tmp_path_factory.mktemp("conformance") / "server.log"
-    process = Process([*command, "--server", request.param], log)
+    env = {"DJANGO_SETTINGS_MODULE": "channels_socketio.tests.settings"}
+    process = Process([*command, "--server", request.param], log, env)
     process.start()
     wait_until(lambda: accepts_connections(port), f"the server listened: {process.output()}", 30)
     yield request.param, port

@@ -61,8 +61,8 @@ def check(events: list[Any], sqlite_log: SQLiteLog) -> None:
 async def test_a_layer_that_loses_and_repeats_news_changes_nothing(
     tmp_path: Path, redis: Redis, dial: Dial, seed: str
 ) -> None:
-    sqlite_log = SQLiteLog(str(tmp_path / "ledger"))
-    env = {"REDIS_URL": redis.url, "LOSSES": seed, "STAGE_OPTIONS": json.dumps({"LOG_INTERVAL": 0.1})}
+    sqlite_log = SQLiteLog(str(tmp_path / "log"))
+    env = {"REDIS_URL": redis.url, "LOSSES": seed, "OPTIONS": json.dumps({"LOG_INTERVAL": 0.1})}
     with LogApp(tmp_path, env) as one, LogApp(tmp_path, env) as two:
         clients = [await dial(log_app.ws_url) for log_app in (one, two, one, two)]
         readings = [asyncio.create_task(read_to(client, "last")) for client in clients]
@@ -84,7 +84,7 @@ async def test_a_layer_that_loses_and_repeats_news_changes_nothing(
 
 
 async def test_what_a_process_without_a_layer_writes_is_found(tmp_path: Path, dial: Dial) -> None:
-    sqlite_log = SQLiteLog(str(tmp_path / "ledger"))
+    sqlite_log = SQLiteLog(str(tmp_path / "log"))
     sqlite_log.append("before")
     with LogApp(tmp_path) as log_app:
         client = await dial(log_app.ws_url)
@@ -95,7 +95,7 @@ async def test_what_a_process_without_a_layer_writes_is_found(tmp_path: Path, di
 
 @TRANSPORTS
 async def test_an_official_client_whose_link_is_cut_gets_what_it_missed(tmp_path: Path, transport: str) -> None:
-    sqlite_log = SQLiteLog(str(tmp_path / "ledger"))
+    sqlite_log = SQLiteLog(str(tmp_path / "log"))
     for number in range(60):
         sqlite_log.append(number)
     with LogApp(tmp_path) as log_app:
@@ -116,7 +116,7 @@ async def test_an_official_client_whose_link_is_cut_gets_what_it_missed(tmp_path
 
 
 async def test_an_official_client_recovers_before_it_has_got_an_entry(tmp_path: Path) -> None:
-    sqlite_log = SQLiteLog(str(tmp_path / "ledger"))
+    sqlite_log = SQLiteLog(str(tmp_path / "log"))
     with LogApp(tmp_path) as log_app:
         async with Proxy(log_app.port) as proxy, OfficialClient(proxy.port, "websocket") as client:
             sid, _ = await client.connected()
@@ -131,7 +131,7 @@ async def test_an_official_client_recovers_before_it_has_got_an_entry(tmp_path: 
 async def test_an_official_client_recovers_from_a_restart_and_at_another_process(
     tmp_path: Path, transport: str
 ) -> None:
-    sqlite_log = SQLiteLog(str(tmp_path / "ledger"))
+    sqlite_log = SQLiteLog(str(tmp_path / "log"))
     with LogApp(tmp_path) as first:
         async with Proxy(first.port) as proxy, OfficialClient(proxy.port, transport) as client:
             sid, _ = await client.connected()

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site, require
+from channels_socketio.tests.support.processes import require
+from chat.tests.site import Site
 
 if importlib.util.find_spec("playwright") is None and os.environ.get("CI") != "true":
     pytest.skip("needs Playwright; script/test installs it", allow_module_level=True)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import NamedTuple, Self
 from uuid import UUID
 
-from channels_socketio.tests.support.processes import Postgres, Redis, Site, accepts_connections, wait_until
+from channels_socketio.tests.support.processes import Redis, accepts_connections, wait_until
+from chat.tests.postgres import Postgres
+from chat.tests.site import Site
 
 QUERY = (
     "SELECT slug, seq, client_id, name, text FROM chat_message JOIN chat_room ON room_id = chat_room.id ORDER BY seq"

@@ -1,17 +1,20 @@
 """Fixtures of the chat's tests."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
-from channels_socketio.tests.support.processes import Postgres, Site, servers
+from channels_socketio.tests.support.processes import servers
 from channels_socketio.tests.support.ws_client import Dial
 from chat.database import DatabaseThread
 from chat.limits import current_limits
 from chat.tests.guests import Guests
+from chat.tests.postgres import Postgres
+from chat.tests.site import Site
 
 if TYPE_CHECKING:
     from chat.tests.browser import Browser, Come
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def quiet_presence(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Say nothing of who is there in tests of anything else, unless they are marked `company`."""
+    """Say nothing of who is there in tests of anything else, unless they are marked `presence`."""
     if request.node.get_closest_marker("presence") is None:
         monkeypatch.setattr("chat.presence.SOON", 3600.0)
 
@@ -44,6 +47,22 @@ def disconnect() -> None:
     for thread in DatabaseThread.threads:
         thread.disconnect()
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The chat in a process of its own for the tests of one module."""
+    running = Site(tmp_path_factory.mktemp("site")).start()
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[Site]:
+    """A chat for one test alone, which may stop and start it again."""
+    running = Site(tmp_path).start()
+    yield running
+    running.kill()
 
 
 @pytest.fixture(scope="module", params=servers("daphne", "serve"))

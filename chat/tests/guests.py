@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from channels_socketio.tests.support.processes import Site
 from channels_socketio.tests.support.ws_client import Dial, WSClient
+from chat.tests.site import Site
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 

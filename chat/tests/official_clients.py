@@ -17,7 +17,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from channels_socketio.tests.support.processes import NODE_MODULES, Process, Site, require, require_node
+from channels_socketio.tests.support.processes import NODE_MODULES, Process, require, require_node
+from chat.tests.site import Site
 
 PROGRAMS = NODE_MODULES.parent
 PACKAGES = {

@@ -7,8 +7,9 @@ from typing import Any
 
 from channels_socketio.tests.support.clients import WAYS, Client
 from channels_socketio.tests.support.log_site import OfficialClient
-from channels_socketio.tests.support.processes import NODE_MODULES, Site
+from channels_socketio.tests.support.processes import NODE_MODULES
 from channels_socketio.tests.support.raw_client import RawClient
+from chat.tests.site import Site
 
 
 class Hosts:

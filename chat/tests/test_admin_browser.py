@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import Browser, Come, Page, expect
+from chat.tests.site import Site
 
 PASSWORD = "only for this test"
 ADMIN = f"""

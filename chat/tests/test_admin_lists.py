@@ -16,8 +16,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from channels_socketio.tests.support.processes import ROOT, Postgres
+from channels_socketio.tests.support.processes import ROOT
 from chat.admin import lists, messages
+from chat.tests.postgres import Postgres
 from chat.tests.query_plans import explain, fill
 
 ROWS = int(os.environ.get("LIST_ROWS", "50000"))

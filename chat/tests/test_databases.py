@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.support.processes import ROOT, Postgres, Site
+from channels_socketio.tests.support.processes import ROOT
 from chat.tests.concurrent_writers import OWN, SHARED
+from chat.tests.postgres import Postgres
+from chat.tests.site import Site
 
 CONTRACT = [
     "test_services.py",

@@ -11,8 +11,10 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.support.processes import Postgres, Site, wait_until
+from channels_socketio.tests.support.processes import wait_until
 from channels_socketio.tests.support.ws_client import Dial, WSClient
+from chat.tests.postgres import Postgres
+from chat.tests.site import Site
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 ID = "0b9d8a7c-1111-4222-8333-444455556666"

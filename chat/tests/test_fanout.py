@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site, require, servers
+from channels_socketio.tests.support.processes import require, servers
 from channels_socketio.tests.support.ws_client import Dial, WSClient
+from chat.tests.site import Site
 
 CLIENTS = 1000
 MESSAGES = 20

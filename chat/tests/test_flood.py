@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.support.processes import Redis, Site
+from channels_socketio.tests.support.processes import Redis
 from channels_socketio.tests.support.raw_client import RawClient
+from chat.tests.site import Site
 
 FLOODERS = 10  # connections of one login session, in two rooms each
 TIMES = 30  # that each of them sends to both rooms: not enough to be closed for too many events

@@ -17,13 +17,14 @@ from pytest_django import DjangoAssertNumQueries
 from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.protocol.reasons import Reason
 from channels_socketio.tests.support.people import Connect, eventually
-from channels_socketio.tests.support.processes import Site, wait_until
+from channels_socketio.tests.support.processes import wait_until
 from channels_socketio.tests.support.ws_client import Dial
 from chat import live_connections
 from chat.database import in_thread
 from chat.live_connections import remove, write
 from chat.models import LiveConnection, ServerProcess
 from chat.tests.people import row_of, visit
+from chat.tests.site import Site
 from chatproject.asgi import application
 
 PATH = "/socket.io/?EIO=4&transport=websocket"

@@ -11,9 +11,9 @@ from channels_socketio.history.log import NEWEST, REPLAY_BYTES
 from channels_socketio.tests.support.clients import WAYS, Client
 from channels_socketio.tests.support.faulty_proxy import Proxy
 from channels_socketio.tests.support.log_site import OfficialClient
-from channels_socketio.tests.support.processes import Site
 from channels_socketio.tests.support.raw_client import RawClient, read_packet
 from chat.rooms import namespace_of
+from chat.tests.site import Site
 
 LETTERS = {"three bytes": "文", "escaped": '"', "four bytes": "😀"}
 
@@ -73,13 +73,13 @@ async def read_room(client: Client, head: int) -> tuple[Any, list[dict[str, Any]
     return gap, messages
 
 
-@pytest.mark.parametrize("letter", LETTERS.values(), ids=LETTERS.keys())
+@pytest.mark.parametrize("character", LETTERS.values(), ids=LETTERS.keys())
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("count", [22, 60])
 async def test_a_newcomer_gets_the_newest_that_fit_and_fetches_the_rest(
-    site: Site, room: str, way: str, count: int, message: str
+    site: Site, room: str, way: str, count: int, character: str
 ) -> None:
-    store(site, room, count, message)
+    store(site, room, count, character)
     key = site.new_cookie()
     async with RawClient(site.port, headers=[f"Cookie: sessionid={key}"]) as raw_client:
         client = await Client(await WAYS[way](raw_client), namespace_of(room)).open()

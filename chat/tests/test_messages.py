@@ -52,9 +52,9 @@ def test_paging_to_the_beginning(guest: Client) -> None:
     assert pages == [events[4:], events[1:4], events[:1]]
 
 
-@pytest.mark.parametrize("letter", ["文", '"', "☕", "x"])
-def test_pages_of_long_messages_are_bounded_in_bytes_and_have_each_once(guest: Client, message: str) -> None:
-    drafts = [Draft("tea", "42", message * 2000) for _ in range(60)]
+@pytest.mark.parametrize("character", ["文", '"', "☕", "x"])
+def test_pages_of_long_messages_are_bounded_in_bytes_and_have_each_once(guest: Client, character: str) -> None:
+    drafts = [Draft("tea", "42", character * 2000) for _ in range(60)]
     events = [announcements.item.data for announcements in commit(drafts).announcements]
     delete_message("tea", 30)
     found: list[Any] = []

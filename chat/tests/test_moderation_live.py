@@ -11,9 +11,10 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_socketio.tests.support.processes import Redis, Site, wait_until
+from channels_socketio.tests.support.processes import Redis, wait_until
 from channels_socketio.tests.support.raw_client import RawClient
 from channels_socketio.tests.support.ws_client import Dial, WSClient
+from chat.tests.site import Site
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 BANNED = {"code": 4, "message": "Banned."}

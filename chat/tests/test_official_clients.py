@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site, servers
+from channels_socketio.tests.support.processes import servers
 from chat.tests.official_clients import FORGED, NO_COOKIE, Clients, Host, Line, Run, wait_for
+from chat.tests.site import Site
 
 MODES = ["default", "polling", "websocket"]
 VERSIONS = ["4.8", "4.0", "3.1", "2.5", "1.7"]

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.support.processes import Redis, Site
+from channels_socketio.tests.support.processes import Redis
 from channels_socketio.tests.support.ws_client import Dial
+from chat.tests.site import Site
 
 EMIT = "from channels_socketio.emitter import emit; emit('news', {'text': 'tea is ready'}, namespace='/rooms/tea')"
 IN_TRANSACTION = f"""

@@ -14,8 +14,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.utils import apply_mask
 
 from channels_socketio.protocol.reasons import Reason
-from channels_socketio.tests.support.processes import Site, servers
+from channels_socketio.tests.support.processes import servers
 from channels_socketio.tests.support.raw_client import RawClient, read_packet
+from chat.tests.site import Site
 
 FLOOD_SECONDS = 5.0  # that a client floods unless it is stopped
 PATIENCE_SECONDS = 0.5  # that others may have to wait, on a busy machine

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import PLAIN_HOST, Come, expect, expect_state
+from chat.tests.site import Site
 
 # The script of 2015 as it was, on a page that has nothing else.
 PAGE_OF_2015 = """<!doctype html>

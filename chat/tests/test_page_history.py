@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site, wait_until
+from channels_socketio.tests.support.processes import wait_until
 from chat.tests.browser import Come, Route, Visitor, WebSocketRoute, expect, expect_state
 from chat.tests.faulty_proxy import FaultyProxy
+from chat.tests.site import Site
 
 PAGES = re.compile("/messages[?]")
 BEGINNING = "This is where the room begins."

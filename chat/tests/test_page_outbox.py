@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site, wait_until
+from channels_socketio.tests.support.processes import wait_until
 from chat.tests.browser import Come, Visitor, WebSocketRoute, expect, expect_state
 from chat.tests.faulty_proxy import FaultyProxy
+from chat.tests.site import Site
 
 MARKUP = "<img src=x onerror=\"alert('img')\">"
 

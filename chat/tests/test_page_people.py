@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import Come, expect, expect_state
+from chat.tests.site import Site
 
 
 def test_the_page_shows_people_and_not_tabs(site: Site, come: Come) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.support.processes import Site
 from chat.tests.browser import Come, expect
+from chat.tests.site import Site
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,14 @@ import pytest
 
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.support.people import Connect, close_of, eventually
-from channels_socketio.tests.support.processes import Redis, Site
+from channels_socketio.tests.support.processes import Redis
 from chat import presence
 from chat.database import in_thread
 from chat.rooms import namespace_of
 from chat.sessions import SessionStore
 from chat.tests.guests import Guest, Guests
 from chat.tests.people import holder, log_in, visit
+from chat.tests.site import Site
 from chatproject.asgi import application
 
 PEOPLE = int(os.environ.get("PEOPLE", "60"))

@@ -7,8 +7,9 @@ from urllib.request import Request, urlopen
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from channels_socketio.tests.support.processes import Site, servers, wait_until
+from channels_socketio.tests.support.processes import servers, wait_until
 from channels_socketio.tests.support.ws_client import Dial
+from chat.tests.site import Site
 
 PATH = "/socket.io/?EIO=4&transport="
 

@@ -15,7 +15,7 @@ import requests
 import socketio
 from socketio.exceptions import ConnectionError as Refusal
 
-from channels_socketio.tests.support.processes import Site
+from chat.tests.site import Site
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 REFUSED = {"ok": False, "code": "invalid"}

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
 from channels_socketio.testing import SocketIOCommunicator
-from channels_socketio.tests.support.processes import Site
 from channels_socketio.tests.support.ws_client import Dial
 from chat.database import in_thread
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore
 from chat.tests.people import age, row_of, visit
+from chat.tests.site import Site
 from chatproject.asgi import application
 
 PATH = "/socket.io/?EIO=4&transport=websocket"

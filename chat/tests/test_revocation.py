@@ -18,9 +18,11 @@ from websockets.exceptions import InvalidStatus
 from channels_socketio.protocol.packets import PacketType
 from channels_socketio.tests.support.clients import WAYS, Client, PollingWay
 from channels_socketio.tests.support.log_site import Browser
-from channels_socketio.tests.support.processes import Postgres, Redis, Site
+from channels_socketio.tests.support.processes import Redis
 from channels_socketio.tests.support.raw_client import RawClient, read, read_to_end
+from chat.tests.postgres import Postgres
 from chat.tests.revocation_site import Crowd, Hosts, named
+from chat.tests.site import Site
 
 APPLICATION = "chat.tests.revocation_app:application"
 INTERVAL = 0.5  # of the sweep, where it is to find something

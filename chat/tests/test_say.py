@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from channels_socketio.tests.support.processes import ROOT, Postgres, Redis, Site
+from channels_socketio.tests.support.processes import ROOT, Redis
 from channels_socketio.tests.support.ws_client import Dial
 from chat import services
 from chat.models import Message
 from chat.services import Announcement
+from chat.tests.postgres import Postgres
+from chat.tests.site import Site
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 

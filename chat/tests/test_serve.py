@@ -15,10 +15,11 @@ import pytest
 from django.core.files import locks
 from websockets.exceptions import ConnectionClosed
 
-from channels_socketio.tests.support.processes import ROOT, Process, Redis, empty_database, free_port, wait_until
+from channels_socketio.tests.support.processes import ROOT, Process, Redis, free_port, wait_until
 from channels_socketio.tests.support.raw_client import SECONDS, RawClient
 from channels_socketio.tests.support.ws_client import Dial, WSClient
 from chat.management.commands import serve
+from chat.tests.site import empty_database
 
 PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from channels_socketio.tests.support.balancer import Balancer
-from channels_socketio.tests.support.processes import Redis, Site, require_node
+from channels_socketio.tests.support.processes import Redis, require_node
 from chat.tests.official_clients import PROGRAMS, Host, Line, Program, package_of, wait_for
+from chat.tests.site import Site
 
 PARTS = ["connect", "burst", "transport", "chat", "refusedEvent", "binary", "question", "namespaces", "kick"]
 PARTS += ["heartbeat", "drop"]

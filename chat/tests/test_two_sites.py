@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from channels_socketio.tests.support.people import eventually
-from channels_socketio.tests.support.processes import Redis, Site
+from channels_socketio.tests.support.processes import Redis
 from chat.tests.guests import Guest, Guests
+from chat.tests.site import Site
 
 VISITORS = 3  # of each site, who have the same primary keys at both
 FLOOD = 25  # more messages than one visitor may send at once

@@ -9,8 +9,9 @@ import pytest
 
 from channels_socketio.tests.connections.test_isolation import EVENTS, WAYS, Leave, text_frames
 from channels_socketio.tests.support.people import eventually
-from channels_socketio.tests.support.processes import Site, servers
+from channels_socketio.tests.support.processes import servers
 from channels_socketio.tests.support.ws_client import Dial, WSClient
+from chat.tests.site import Site
 
 
 @pytest.fixture(scope="module", params=servers("serve"))

@@ -1,11 +1,13 @@
 """The client shim in a real browser: connection state recovery, with the official server and with this one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from channels_socketio.tests.support.browser import BrowserTab, NodeServer, Page, Script, chromium, new_tab, running
-from channels_socketio.tests.support.processes import Site, wait_until
+from channels_socketio.tests.support.log_site import LogApp
+from channels_socketio.tests.support.processes import wait_until
 
 FIRST = '40{"sid":"x","pid":"p"}'
 
@@ -159,33 +161,33 @@ def test_what_never_was_dispatched_does_not_count(tab: BrowserTab, script: Scrip
 
 LOSE_AND_RECOVER = """
   const options = {...fast, forceNew: true};
-  const [socket, other] = [io(arg, options), io(arg, options)];
+  const [socket, other] = [io('/', options), io('/', options)];
   await Promise.all([next(socket, 'connect'), next(other, 'connect')]);
   const {id} = socket;
-  const news = note(socket, 'new chat');
-  const say = (msg) => other.emit('send chat', {msg});
-  say('one');
-  while (news.length < 1) await next(socket, 'new chat');
+  const entries = note(socket, 'entry');
+  other.emit('write', 'one');
+  while (entries.length < 1) await next(socket, 'entry');
   socket.io._ws.close();
   await next(socket, 'disconnect');
-  say('two');
-  while ((await next(other, 'new chat'))[0].msg.slice(-3) !== 'two');
+  other.emit('write', 'two');
+  while ((await next(other, 'entry'))[0] !== 'two');
   await next(socket, 'connect');
-  say('three');
-  while (news.length < 3) await next(socket, 'new chat');
-  return [socket.recovered, socket.id === id, news.map(([, {msg}]) => msg.split(': ')[1])];
+  other.emit('write', 'three');
+  while (entries.length < 3) await next(socket, 'entry');
+  return [socket.recovered, socket.id === id, entries.map(([, text]) => text)];
 """
 
 
 def test_the_official_server_recovers_the_connection(page: Page, official: NodeServer) -> None:
     """The same id, and each message once."""
     tab = BrowserTab(page, official.url)
-    assert tab.run(LOSE_AND_RECOVER, "/") == [True, True, ["one", "two", "three"]]
+    assert tab.run(LOSE_AND_RECOVER) == [True, True, ["one", "two", "three"]]
     tab.close()
 
 
-def test_this_server_recovers_the_connection(page: Page, site: Site) -> None:
+def test_this_server_recovers_the_connection(page: Page, tmp_path: Path) -> None:
     """The same id, and each message once."""
-    tab = BrowserTab(page, site.url)
-    assert tab.run(LOSE_AND_RECOVER, "/rooms/recovery") == [True, True, ["one", "two", "three"]]
-    tab.close()
+    with LogApp(tmp_path) as log_app:
+        tab = BrowserTab(page, log_app.url)
+        assert tab.run(LOSE_AND_RECOVER) == [True, True, ["one", "two", "three"]]
+        tab.close()

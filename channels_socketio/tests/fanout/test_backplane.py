@@ -24,8 +24,9 @@ from channels_socketio.fanout.backplane import (
 )
 from channels_socketio.fanout.hub import Hub
 from channels_socketio.fanout.prepared import PreparedMessage, join, size_of
+from channels_socketio.tests.support.echo_site import EchoApp
 from channels_socketio.tests.support.people import eventually
-from channels_socketio.tests.support.processes import EchoApp, Redis
+from channels_socketio.tests.support.processes import Redis
 from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 Packets = tuple[str | bytes, ...]

@@ -11,7 +11,8 @@ from websockets.exceptions import InvalidStatus
 from channels_socketio.limits import connection_counts as module
 from channels_socketio.limits.connection_counts import ConnectionCounts, LimitReached, Slot
 from channels_socketio.limits.redis import LEASE_MS, RedisStore
-from channels_socketio.tests.support.processes import EchoApp, Redis
+from channels_socketio.tests.support.echo_site import EchoApp
+from channels_socketio.tests.support.processes import Redis
 from channels_socketio.tests.support.ws_client import Dial
 
 LIMITS = {"session a": 2, "address 1": 3}

@@ -9,6 +9,7 @@
  * - On connecting, a socket gets the event "auth" with the data of its CONNECT ({} when there are none).
  * - "message" comes back as "message-back" with the same arguments, "message-with-ack" as the ack's arguments.
  * - "send chat" {msg} goes to all sockets of the namespace as "new chat" {msg: "7: " + msg}.
+ * - "write" TEXT goes to all sockets of the namespace as "entry" TEXT.
  * - "ask" makes the server emit "question" with an ack; the answer's arguments come back as "answered".
  * - "silence" is never acknowledged.
  * - "kick" gets a DISCONNECT packet, "drop" has its transport closed, without one.
@@ -38,6 +39,7 @@ function welcome(socket) {
   socket.on('message', (...args) => socket.emit('message-back', ...args));
   socket.on('message-with-ack', (...args) => args.pop()(...args));
   socket.on('send chat', (data) => socket.nsp.emit('new chat', { msg: `7: ${data.msg}` }));
+  socket.on('write', (text) => socket.nsp.emit('entry', text));
   socket.on('ask', () => socket.emit('question', 'why?', (...answer) => socket.emit('answered', ...answer)));
   socket.on('silence', () => {});
   socket.on('kick', () => socket.disconnect());

@@ -13,8 +13,8 @@ from uvicorn.server import ServerState
 from channels_socketio.servers import FRAMES_EXTENSION
 from channels_socketio.servers.uvicorn_frames import FramesProtocol
 from channels_socketio.servers.uvicorn_upgrade import USED, UpgradeProtocol, accept_key
+from channels_socketio.tests.support.echo_site import EchoApp
 from channels_socketio.tests.support.people import eventually
-from channels_socketio.tests.support.processes import EchoApp
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # this pair is in RFC 6455 section 1.3
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -6,7 +6,7 @@ back by itself and misses nothing; who has only the old one is out and stays out
 
 import asyncio
 import importlib.util
-import shutil
+import os
 import subprocess
 import sys
 import time
@@ -20,19 +20,16 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_socketio.tests.support.log_site import Browser
-from channels_socketio.tests.support.processes import (
-    Process,
-    Redis,
-    accepts_connections,
-    empty_database,
-    free_port,
-    require,
-    server_command,
-    wait_until,
-)
+from channels_socketio.tests.support.processes import AppProcess, Redis, require
 from channels_socketio.tests.support.raw_client import Answer, RawClient
 
 APPLICATION = "channels_socketio.tests.support.login_site:application"
+MAKE_TABLES = """
+from channels_socketio.tests.support import login_site
+from django.core.management import call_command
+
+call_command("migrate", verbosity=0)
+"""
 ENGINES = ["db", "cached_db", "cache", "file"]
 TRANSPORTS = ["websocket", "polling"]
 BACK_SECONDS = 3.0  # in which a client with the new cookie is back
@@ -40,21 +37,14 @@ SOON_SECONDS = 5.0  # in which an end arrives at a busy machine
 GONE = (403, '{"code":4,"message":"Session unknown or expired."}')
 
 
-class Host:
+class Host(AppProcess):
     """A process of the site."""
 
     def __init__(self, folder: Path, engine: str, **env: str) -> None:
-        self.port = free_port()
+        env |= {"ENGINE": engine, "FOLDER": str(folder)}
+        super().__init__(APPLICATION, folder, "serve", env)
         if not (folder / "site.sqlite3").exists():
-            shutil.copy(empty_database(), folder / "site.sqlite3")
-        command = server_command("serve", self.port, APPLICATION)
-        self.process = Process(command, folder / f"{self.port}.log", {"ENGINE": engine, "FOLDER": str(folder)} | env)
-
-    def start(self) -> "Host":
-        """Start it, and wait until it listens."""
-        self.process.start()
-        wait_until(lambda: accepts_connections(self.port), f"the site was open: {self.process.output()}", 30)
-        return self
+            subprocess.run([sys.executable, "-c", MAKE_TABLES], env=os.environ | env, check=True)
 
     async def visit(self, page: str, cookie: str = "", **query: Any) -> str:
         """Open a page with a cookie header; return the header that the browser has then."""
@@ -68,12 +58,9 @@ class Host:
 @pytest.fixture(scope="module", params=ENGINES)
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """The site with each session engine."""
-    running = Host(tmp_path_factory.mktemp("site"), request.param)
-    try:
-        yield running.start()
-    finally:
-        running.process.kill()
-    assert "Traceback" not in running.process.output()
+    with Host(tmp_path_factory.mktemp("site"), request.param) as running:
+        yield running
+        assert running.errors() == []
 
 
 @pytest.fixture
@@ -258,11 +245,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Host]]:
     with ExitStack() as stack:
         redis = Redis(folder).start()
         stack.callback(redis.stop)
-        hosts = [Host(folder, "db", REDIS_URL=redis.url) for _ in range(2)]
-        for host in hosts:
-            stack.callback(host.process.kill)
-            host.start()
-        yield hosts
+        yield [stack.enter_context(Host(folder, "db", REDIS_URL=redis.url)) for _ in range(2)]
 
 
 @pytest.mark.parametrize(("what", "logged_in", "name"), [ROTATIONS[0], ROTATIONS[2], ROTATIONS[4]])

@@ -16,9 +16,9 @@ from typing import Any
 import django
 from django.conf import settings
 
+from channels_socketio.tests.settings import CHANNEL_LAYERS
 from channels_socketio.tests.support.contract_site import HASTE, MAX_NAMESPACES, MAX_PAYLOAD, ORIGIN, SECRET_KEY
 
-REDIS_URL = os.environ.get("REDIS_URL")
 PATIENT: dict[str, Any] = {
     "MAX_PAYLOAD": MAX_PAYLOAD,
     "MAX_NAMESPACES": MAX_NAMESPACES,
@@ -36,11 +36,7 @@ settings.configure(
     CSRF_TRUSTED_ORIGINS=[ORIGIN],
     INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "channels_socketio"],
     SESSION_ENGINE="django.contrib.sessions.backends.signed_cookies",
-    CHANNEL_LAYERS={
-        "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
-        if REDIS_URL
-        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-    },
+    CHANNEL_LAYERS=CHANNEL_LAYERS,
     LOGGING_CONFIG=None,
 )
 django.setup()

@@ -6,15 +6,10 @@ from pathlib import Path
 
 from django.core import signing
 
-from channels_socketio.tests.support.processes import (
-    Process,
-    accepts_connections,
-    free_port,
-    server_command,
-    wait_until,
-)
+from channels_socketio.tests.support.processes import AppProcess
 from channels_socketio.tests.support.raw_client import SECONDS, RawClient
 
+APPLICATION = "channels_socketio.tests.support.contract_app:application"
 SECRET_KEY = "no secret, for tests only"
 ORIGIN = "https://friend.example"  # of the one foreign site that is allowed
 MAX_PAYLOAD = 100_000
@@ -23,26 +18,13 @@ HASTE = (2.0, 0.4)  # the seconds of PATIENCE and WORD of a hasty process, see f
 UNKNOWN_SID = '{"code":1,"message":"Session ID unknown"}'
 
 
-class ContractApp:
-    """One server process; `server` is that of `server_command`. Use as a context manager.
-
-    A hasty one soon gives up waiting for another process, see HASTE.
-    """
+class ContractApp(AppProcess):
+    """One server process; a hasty one soon gives up waiting for another process, see HASTE."""
 
     def __init__(self, folder: Path, server: str, redis_url: str | None = None, hasty: bool = False) -> None:
-        self.server, self.port = server, free_port()
         env = {} if redis_url is None else {"REDIS_URL": redis_url}
         env |= {"HASTY": "1"} if hasty else {}
-        command = server_command(server, self.port, "channels_socketio.tests.support.contract_app:application")
-        self.process = Process(command, folder / f"arena-{self.port}.log", env)
-
-    def __enter__(self) -> "ContractApp":
-        self.process.start()
-        wait_until(lambda: accepts_connections(self.port), f"the arena was open: {self.process.output()}", 30)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.process.kill()
+        super().__init__(APPLICATION, folder, server, env)
 
     async def stats(self) -> dict[str, int]:
         """Return the numbers of what is alive in the process."""
@@ -55,10 +37,6 @@ class ContractApp:
         while not expected.items() <= (numbers := await self.stats()).items() and time.monotonic() < deadline:
             pass
         return numbers
-
-    def errors(self) -> list[str]:
-        """Return the lines of the log that speak of errors."""
-        return [line for line in self.process.output().splitlines() if "Traceback" in line or "ERROR" in line]
 
 
 def login_session(name: str) -> str:

@@ -1,6 +1,6 @@
 """An ASGI application for real server processes: everybody may come in, and hears why the others go.
 
-The environment variable HALL_OPTIONS holds the options of SOCKETIO as JSON.
+The environment variable OPTIONS holds the options of SOCKETIO as JSON.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "channels_socketio.tests.settings")
 django.setup()
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402  (needs the settings)
@@ -40,5 +40,5 @@ async def admit(scope: Any) -> None:
         raise Refused("asked for", "Refused: ünwanted.")
 
 
-server = SocketIOServer([EchoApp], admit, json.loads(os.environ.get("HALL_OPTIONS", "{}")))
+server = SocketIOServer([EchoApp], admit, json.loads(os.environ.get("OPTIONS", "{}")))
 application = ProtocolTypeRouter({"websocket": server.websocket()})

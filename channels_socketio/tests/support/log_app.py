@@ -1,6 +1,6 @@
 """An ASGI application with a log, for real server processes that share it.
 
-The environment: LEDGER is the log's file, STAGE_OPTIONS the options of SOCKETIO as JSON, REDIS_URL and LOSSES (a seed)
+The environment: LOG_FILE is the log's file, OPTIONS the options of SOCKETIO as JSON, REDIS_URL and LOSSES (a seed)
 say by which layer news go: one that loses a third of them and repeats another.
 """
 
@@ -12,33 +12,25 @@ from typing import Any
 import django
 from django.conf import settings
 
-REDIS_URL = os.environ.get("REDIS_URL")
+from channels_socketio.tests.settings import CHANNEL_LAYERS
 
+if "LOSSES" in os.environ:
+    CHANNEL_LAYERS["default"]["BACKEND"] = "channels_socketio.tests.support.lossy_layer.LossyLayer"
+    CHANNEL_LAYERS["default"]["CONFIG"]["seed"] = os.environ["LOSSES"]
 
-def layer() -> dict[str, Any]:
-    """Return the setting of the channel layer."""
-    if REDIS_URL is None:
-        return {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-    seed = os.environ.get("LOSSES")
-    if seed is None:
-        return {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
-    return {
-        "BACKEND": "channels_socketio.tests.support.lossy_layer.LossyLayer",
-        "CONFIG": {"seed": seed, "hosts": [REDIS_URL]},
-    }
-
-
-logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # for Stage.errors
+logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")  # for LogApp.errors
 settings.configure(
     SECRET_KEY="no secret, for tests only",
     ALLOWED_HOSTS=["127.0.0.1"],
     INSTALLED_APPS=["channels_socketio"],
-    CHANNEL_LAYERS={"default": layer()},
+    ROOT_URLCONF="channels_socketio.tests.urls",
+    CHANNEL_LAYERS=CHANNEL_LAYERS,
     LOGGING_CONFIG=None,
 )
 django.setup()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the settings)
+from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from channels_socketio.connections.runtime import current_runtime  # noqa: E402
@@ -49,7 +41,8 @@ from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.tests.support.people import everybody  # noqa: E402
 from channels_socketio.tests.support.sqlite_log import SQLiteLog  # noqa: E402
 
-sqlite_log = SQLiteLog(os.environ["LEDGER"])
+PAGE = b'<!doctype html><title>Log</title><script src="/socket.io/socket.io.js"></script>'
+sqlite_log = SQLiteLog(os.environ["LOG_FILE"])
 
 
 class LogApp(SocketIOConsumer):
@@ -83,11 +76,23 @@ async def stats(scope: Any, receive: Any, send: Any) -> None:
     await respond(send, 200, str(len(current_runtime().connections)).encode(), "text/plain")
 
 
-server = SocketIOServer([LogApp], everybody, json.loads(os.environ.get("STAGE_OPTIONS", "{}")))
+async def page(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with a page that has the client."""
+    await respond(send, 200, PAGE, "text/html")
+
+
+server = SocketIOServer([LogApp], everybody, json.loads(os.environ.get("OPTIONS", "{}")))
 route: Any = re_path  # the type stubs know Django's views only
 application = ProtocolTypeRouter(
     {
-        "http": URLRouter([route(r"^stats$", stats), route(r"^socket\.io/", server.polling())]),
+        "http": URLRouter(
+            [
+                route(r"^$", page),
+                route(r"^stats$", stats),
+                route(r"^socket\.io/socket\.io\.js$", get_asgi_application()),
+                route(r"^socket\.io/", server.polling()),
+            ]
+        ),
         "websocket": server.websocket(),
     }
 )

@@ -7,46 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from channels_socketio.tests.support.processes import (
-    NODE_MODULES,
-    Process,
-    accepts_connections,
-    free_port,
-    require_node,
-    server_command,
-    wait_until,
-)
+from channels_socketio.tests.support.processes import NODE_MODULES, AppProcess, require_node
 
+APPLICATION = "channels_socketio.tests.support.log_app:application"
 SECONDS = 20
 SCRIPT = Path(__file__).parents[1] / "node" / "reader.cjs"
 
 
-class LogApp:
-    """One server process; `env` is what `support/log_app.py` asks for. Use as a context manager."""
+class LogApp(AppProcess):
+    """One server process; `env` is what `support/log_app.py` asks for."""
 
     def __init__(self, folder: Path, env: Mapping[str, str] | None = None, server: str = "serve") -> None:
-        self.port = free_port()
-        self.ws_url = f"ws://127.0.0.1:{self.port}/socket.io/?EIO=4&transport=websocket"
-        command = server_command(server, self.port, "channels_socketio.tests.support.log_app:application")
-        fixed = {"LEDGER": str(folder / "ledger")}
-        self.process = Process(command, folder / f"stage-{self.port}.log", fixed | dict(env or {}))
-
-    def __enter__(self) -> "LogApp":
-        self.process.start()
-        wait_until(lambda: accepts_connections(self.port), f"the stage was open: {self.process.output()}", 30)
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self.process.kill()
+        super().__init__(APPLICATION, folder, server, {"LOG_FILE": str(folder / "log")} | dict(env or {}))
 
     def connections(self) -> int:
         """Return how many there are."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats") as answer:
+        with urllib.request.urlopen(f"{self.url}/stats") as answer:
             return int(answer.read())
-
-    def errors(self) -> list[str]:
-        """Return the lines of the log that speak of errors."""
-        return [line for line in self.process.output().splitlines() if "Traceback" in line or "ERROR" in line]
 
 
 class OfficialClient:

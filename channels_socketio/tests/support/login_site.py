@@ -11,9 +11,9 @@ from typing import Any
 import django
 from django.conf import settings
 
+from channels_socketio.tests.settings import CHANNEL_LAYERS
+
 FOLDER = Path(os.environ["FOLDER"])
-REDIS_URL = os.environ.get("REDIS_URL")
-REDIS_LAYER = {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 settings.configure(
@@ -41,7 +41,7 @@ settings.configure(
     SESSION_ENGINE=f"django.contrib.sessions.backends.{os.environ['ENGINE']}",
     SESSION_FILE_PATH=str(FOLDER),
     PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
-    CHANNEL_LAYERS={"default": REDIS_LAYER if REDIS_URL else {"BACKEND": "channels.layers.InMemoryChannelLayer"}},
+    CHANNEL_LAYERS=CHANNEL_LAYERS,
     USE_TZ=True,
 )
 django.setup()
@@ -58,13 +58,13 @@ from channels_socketio.middleware.sessions import AuthMiddlewareStack  # noqa: E
 from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.tests.support.sqlite_log import SQLiteLog  # noqa: E402
 
-LEDGER = str(FOLDER / "ledger")
+LOG_FILE = str(FOLDER / "log")
 
 
 class Reader(SocketIOConsumer):
     """Says who is here, and shows the log."""
 
-    log = SQLiteLog(LEDGER)
+    log = SQLiteLog(LOG_FILE)
 
     async def welcome(self, head: int) -> None:
         await self.emit("welcome", self.user.get_username(), self.offset)
@@ -127,7 +127,7 @@ def flush(request: HttpRequest) -> HttpResponse:
 
 def say(request: HttpRequest) -> HttpResponse:
     """Put something into the log."""
-    announce("/", SQLiteLog(LEDGER).append(request.GET["text"]))
+    announce("/", SQLiteLog(LOG_FILE).append(request.GET["text"]))
     return HttpResponse("ok")
 
 

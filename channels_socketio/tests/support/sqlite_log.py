@@ -74,7 +74,7 @@ class SQLiteLog:
     def _count(self) -> None:
         self.readings += 1
         if self.broken:
-            raise OSError("the ledger is broken")
+            raise OSError("the log is broken")
 
     def _commit(self, namespace: str, deletes: int | None, data: Any) -> Item:
         self._database.execute("BEGIN IMMEDIATE")

@@ -16,8 +16,9 @@ from channels_socketio.exceptions import Refused
 from channels_socketio.server import SocketIOServer
 from channels_socketio.servers import TURN_FRAMES
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.echo_site import EchoApp
 from channels_socketio.tests.support.people import Connect, eventually, everybody, serve, settle
-from channels_socketio.tests.support.processes import EchoApp, servers
+from channels_socketio.tests.support.processes import servers
 from channels_socketio.tests.support.ws_client import Dial, WSClient
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
