@@ -23,6 +23,7 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -30,7 +31,7 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from channels_socketio.emitter import announce
+from channels_socketio import emitter
 from channels_socketio.exceptions import Refused, session_gone
 from channels_socketio.history.log import Item, Position
 from channels_socketio.protocol.reasons import Refusal
@@ -109,6 +110,11 @@ def clean_text(text: str) -> str:
     return text
 
 
+def announce(announcement: Announcement) -> None:
+    """Put what is committed before all live clients."""
+    emitter.announce(*announcement)
+
+
 def post(draft: Draft) -> Receipt:
     """Store one message and announce it once the current transaction, if any, commits. For synchronous code.
 
@@ -116,7 +122,7 @@ def post(draft: Draft) -> Receipt:
     """
     (outcome,), announcements = commit([draft])
     for announcement in announcements:
-        announce(*announcement)
+        transaction.on_commit(partial(announce, announcement), robust=True)
     if isinstance(outcome, Refused):
         raise outcome
     return outcome
@@ -136,7 +142,8 @@ def delete_message(room: str, seq: int) -> bool:
         if not found.update(deletion=deletion, deleted_at=timezone.now()):
             return False
         Room.objects.filter(pk=locked.pk).update(deletions=deletion)
-        announce(namespace_of(room), deletion_item(room, Position(locked.head, deletion), seq))
+        item = deletion_item(room, Position(locked.head, deletion), seq)
+        transaction.on_commit(partial(announce, Announcement(namespace_of(room), item)), robust=True)
     return True
 
 
