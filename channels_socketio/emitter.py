@@ -10,9 +10,6 @@ from typing import Any
 from .fanout.backplane import EVENT, apublish, publish
 from .fanout.prepared import event_packets
 from .fanout.targets import login_session_key, room_key, skip_keys, user_key
-from .history.cache import announcement
-from .history.feed import LOG
-from .history.log import Item
 
 NOBODY = (
     "The event {event!r} reaches nobody: no socket is served by this process, and the channel layer does not "
@@ -37,20 +34,6 @@ async def aemit(event: str, *args: Any, **target: Any) -> None:
     for other targets and for data that JSON cannot carry.
     """
     await apublish(EVENT, *_prepare(event, args, **target), unheard=NOBODY.format(event=event))
-
-
-def announce(namespace: str, item: Item, using: str | None = None) -> None:
-    """Bring an item of a log before all clients once the current transaction of `using` commits, as `emit` does.
-
-    Whatever becomes of it, the sockets get the item in its place: their processes look into the log by
-    themselves. Raises TypeError for data that JSON cannot carry.
-    """
-    publish(LOG, *announcement(namespace, item), using=using)
-
-
-async def aannounce(namespace: str, item: Item) -> None:
-    """Bring an item of a log, which was committed, before all clients now; see `announce`."""
-    await apublish(LOG, *announcement(namespace, item))
 
 
 def _prepare(

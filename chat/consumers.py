@@ -118,7 +118,7 @@ class ChatConsumer(SocketIOConsumer):
         visitor = self.session["visitor"]
         await self._count(visitor)
         self.spoke = True
-        if self.presence is not None:
+        if self.presence is not None and self.room in self.presence.typing_state.rooms:
             self.presence.stop_typing(self.room, self.person)
         draft = Draft(self.room, self.name, message.msg, visitor, message.id or uuid4())
         return self.writer.send(draft)

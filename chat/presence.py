@@ -79,7 +79,7 @@ class RoomPresence:
 
     def stop_typing(self, room: str, person: str) -> None:
         """Somebody has sent what they typed, or gives up."""
-        if room in self.typing_state.rooms and self.typing_state.stop(room, person, self._runtime.now()):
+        if self.typing_state.stop(room, person, self._runtime.now()):
             self._runtime.backplane.publish_to_others(STOPPED, room, person)
             self._need()
 

@@ -31,8 +31,8 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from channels_socketio import emitter
 from channels_socketio.exceptions import Refused, session_gone
+from channels_socketio.history import feed
 from channels_socketio.history.log import Item, Position
 from channels_socketio.protocol.reasons import Refusal
 from chat.models import FOREVER, Message, Room, lies_ahead
@@ -112,7 +112,7 @@ def clean_text(text: str) -> str:
 
 def announce(announcement: Announcement) -> None:
     """Put what is committed before all live clients."""
-    emitter.announce(*announcement)
+    feed.announce(*announcement)
 
 
 def post(draft: Draft) -> Receipt:

@@ -47,6 +47,11 @@ logger = logging.getLogger(__name__)
 WELL_FORMED = re.compile(r"[a-z0-9]{32}")
 
 
+def is_well_formed(key: str | None) -> bool:
+    """Return whether `key` has the form of the keys that are made here."""
+    return key is not None and WELL_FORMED.fullmatch(key) is not None
+
+
 class SessionStore(DatabaseStore):
     """The session of a request or of a socket's handshake.
 
@@ -62,6 +67,8 @@ class SessionStore(DatabaseStore):
         self.lasting_id: int | None = None
         self.expires_at: datetime | None = None
         self.had_name = False
+
+    _validate_session_key = staticmethod(is_well_formed)
 
     @classmethod
     def get_model_class(cls) -> type[LoginSession]:
@@ -216,9 +223,6 @@ class SessionStore(DatabaseStore):
         self.lasting_id, self.expires_at = row.pk, row.expire_date
         return self.read(row)
 
-    def _validate_session_key(self, key: str | None) -> bool:
-        return is_well_formed(key)
-
     def _get_new_session_key(self) -> str:
         # The unique column finds out about a collision; a query before could not.
         return get_random_string(32, VALID_KEY_CHARS)
@@ -279,11 +283,6 @@ def end_reason_of(expires: datetime, banned_until: datetime | None) -> EndReason
     if not lies_ahead(expires):
         return EXPIRED
     return BANNED if lies_ahead(banned_until) else None
-
-
-def is_well_formed(key: str | None) -> bool:
-    """Return whether `key` has the form of the keys that are made here."""
-    return key is not None and WELL_FORMED.fullmatch(key) is not None
 
 
 def owners(data: dict[str, Any]) -> tuple[Any, Any]:

@@ -21,8 +21,8 @@ from itertools import chain
 
 from django.db import DatabaseError
 
-from channels_socketio.emitter import aannounce
 from channels_socketio.exceptions import Refused
+from channels_socketio.history.feed import aannounce
 from channels_socketio.loops import PerLoop
 from chat import services
 from chat.database import DatabaseThread

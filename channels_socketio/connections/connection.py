@@ -40,6 +40,7 @@ from .application import Application
 from .handshake import Handshake
 from .runtime import current_runtime, new_id
 from .socket import Socket
+from .socket_state import CONNECTED
 from .transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -137,6 +138,7 @@ class Connection:
             self.login = self.runtime.monitor.enter(self, self.handshake.session, self.handshake.user, interval)
         self.runtime.tracker.note(self.engine.sid)
         self._pump(self.runtime.now())
+        self.runtime.timers.schedule(self)
         self.runtime.hub.flush()  # the handshake waits for nobody
 
     def receive(self, packet: Encoded) -> None:
@@ -215,13 +217,13 @@ class Connection:
         self.final = True
         self.runtime.note_end(self)
         for socket in list(self.sockets.values()):
-            if socket.connected:
-                socket.emit(EVENT, [end_reason._asdict()])
-            if socket.connected:  # still: a client that does not keep up is closed by that
-                self.disconnect(socket, Reason.SESSION_ENDED)
+            if socket.state is CONNECTED:
+                self.disconnect(socket, Reason.SESSION_ENDED, [EVENT, end_reason._asdict()])
             else:
                 self.refuse(socket, Refused(EVENT, end_reason.message))
-        self.close(Reason.SESSION_ENDED, end_reason.reason)
+        self.runtime.hub.flush()
+        if not self.closed:  # still: what waited may have been too much for the client
+            self._shut(Reason.SESSION_ENDED, end_reason.reason)
 
     def rotate(self) -> None:
         """Close, for the login session has another key or user; clients come back by themselves, with the new key."""
@@ -307,10 +309,12 @@ class Connection:
             self.protocol.refuse(socket.namespace, error)
             self.flush()
 
-    def disconnect(self, socket: Socket, reason: Reason = Reason.SERVER_DISCONNECT) -> None:
-        """Put a connected socket out of its namespace."""
+    def disconnect(
+        self, socket: Socket, reason: Reason = Reason.SERVER_DISCONNECT, last: Sequence[Any] | None = None
+    ) -> None:
+        """Put a connected socket out of its namespace, behind the event `last`."""
         del self.sockets[socket.namespace]
-        self.protocol.disconnect(socket.namespace)
+        self.protocol.disconnect(socket.namespace, last)
         self.flush()
         socket.handle_end(reason.text)
 
@@ -349,7 +353,8 @@ class Connection:
         if self.engine.state is PINGED:
             self._mark_ping()
         self.flush()
-        self.runtime.timers.schedule(self)
+        if self.protocol.reassembly is not None:  # the only thing that a client sends which brings a deadline nearer
+            self.runtime.timers.schedule(self)
 
     def _dispatch(self, event: SocketIOEvent) -> None:
         match event:

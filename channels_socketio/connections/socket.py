@@ -15,11 +15,10 @@ from ..exceptions import Refused, SocketEnded
 from ..fanout.backplane import EVENT
 from ..fanout.prepared import PreparedMessage, event_packets, to_json
 from ..fanout.targets import room_key, skip_keys, topics_of
-from ..history.cache import START
+from ..history.cache import START, format_offset
 from ..history.feed import Feed
 from ..history.log import Log, Position
 from ..history.recovery import Claim, new_pid
-from ..protocol.offsets import format_offset
 from ..protocol.reasons import Reason, SocketRefusal
 from . import replay
 from .acks import call_each
@@ -78,7 +77,7 @@ class Socket:
     def offset(self) -> str:
         """The offset of a client that has got all that was sent to it so far."""
         position = self._feed.cache.position if self._feed is not None and self.connected else self.began
-        return format_offset(*position, self.namespace)
+        return format_offset(position, self.namespace)
 
     @property
     def head(self) -> int:

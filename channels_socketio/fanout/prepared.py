@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from ..protocol.engine_packets import Encoded, EnginePacket, EngineType
+from ..protocol.engine_packets import Encoded, EnginePacket, EngineType, Framing
 from ..protocol.engine_packets import encode_packet as encode_engine_packet
-from ..protocol.framing import Framing
 from ..protocol.socketio import encode_event
 
 PLAIN = Framing()

@@ -21,7 +21,7 @@ from ..limits.connection_counts import ConnectionCounts, LimitReached, Slot
 from ..limits.rates import Limiter, notices
 from ..options import redis_store
 from ..protocol.engine import EngineProtocol
-from ..protocol.framing import Framing
+from ..protocol.engine_packets import Framing
 from ..protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
 from ..protocol.reasons import Refusal
 from ..protocol.socketio import SocketIOProtocol

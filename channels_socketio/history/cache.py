@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from ..fanout.prepared import PreparedMessage, change_offset, event_packets, join
-from ..protocol.offsets import format_offset
 from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
 
 CACHED_ITEMS = 100  # entries, and as many deletions
@@ -48,7 +47,7 @@ class Publication(NamedTuple):
         """Return the same with another offset."""
         if position == self.position:
             return self
-        old, new = format_offset(*self.position, namespace), format_offset(*position, namespace)
+        old, new = format_offset(self.position, namespace), format_offset(position, namespace)
         prepared = change_offset(self.prepared, old, new)
         return Publication(position, self.deletes, prepared)
 
@@ -194,16 +193,21 @@ class HistoryCache:
         return [self._entries[number] for number in reversed(found)]
 
 
+def format_offset(position: Position, namespace: str) -> str:
+    """Return `position` in the log of a namespace as the offset that clients keep."""
+    return f"{position.seq}.{position.deletions}.{namespace}"
+
+
 def announcement(namespace: str, item: Item) -> tuple[Any, ...]:
     """Return what is published of an item: the arguments of `Feeds.receive`. Raises as `event_packets` does."""
     seq, deletions = item.position
-    packets, size = event_packets(namespace, [item.event, item.data, format_offset(seq, deletions, namespace)])
+    packets, size = event_packets(namespace, [item.event, item.data, f"{seq}.{deletions}.{namespace}"])
     return namespace, seq, deletions, item.deletes, packets, size
 
 
 def pack_item(namespace: str, item: Item, position: Position) -> Publication:
     """Return an item as an event with the offset `position`. Raises as `event_packets` does."""
-    packets, size = event_packets(namespace, [item.event, item.data, format_offset(*position, namespace)])
+    packets, size = event_packets(namespace, [item.event, item.data, format_offset(position, namespace)])
     return Publication(position, item.deletes, PreparedMessage(packets, size))
 
 

@@ -14,12 +14,12 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..fanout.backplane import Backplane
+from ..fanout.backplane import Backplane, apublish, publish
 from ..fanout.hub import Hub
 from ..fanout.prepared import PreparedMessage
 from ..protocol.engine_packets import Encoded
-from .cache import START, HistoryCache, NewestEntries, Publication, farther, is_covered, pack_items
-from .log import Log, Page, Position
+from .cache import START, HistoryCache, NewestEntries, Publication, announcement, farther, is_covered, pack_items
+from .log import Item, Log, Page, Position
 
 logger = logging.getLogger(__name__)
 
@@ -282,3 +282,17 @@ class Feeds:
                 for namespace, end in ends.items():
                     if namespace in self._feeds:
                         self._feeds[namespace].expect(end)
+
+
+def announce(namespace: str, item: Item, using: str | None = None) -> None:
+    """Bring an item of a log before all clients once the current transaction of `using` commits, as `emit` does.
+
+    Whatever becomes of it, the sockets get the item in its place: their processes look into the log by
+    themselves. Raises TypeError for data that JSON cannot carry.
+    """
+    publish(LOG, *announcement(namespace, item), using=using)
+
+
+async def aannounce(namespace: str, item: Item) -> None:
+    """Bring an item of a log, which was committed, before all clients now; see `announce`."""
+    await apublish(LOG, *announcement(namespace, item))

@@ -9,14 +9,18 @@ its position: somebody who has just logged in misses nothing.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.core import signing
 
-from ..protocol.offsets import parse_offset, split_auth
 from .log import Position
+
+OFFSET = re.compile(r"(0|[1-9][0-9]{0,14})\.(0|[1-9][0-9]{0,14})\.(/.*)", re.DOTALL | re.ASCII)
+RECOVERY_KEYS = ("pid", "offset")
+LONGEST = 1000  # characters of what a client brings; a namespace may be long
 
 
 class Claim(NamedTuple):
@@ -52,6 +56,23 @@ def read_claim(
         return rest, None
     socket_id, _, digest = signed.rpartition(".")
     return rest, Claim(socket_id, pid if digest == _digest(socket_id, owner) else None, Position(*position))
+
+
+def parse_offset(text: str, namespace: str) -> tuple[int, int] | None:
+    """Return entries and deletions from an offset; None if it is none, or one of another namespace."""
+    found = OFFSET.fullmatch(text)
+    if found is None or found[3] != namespace:
+        return None
+    return int(found[1]), int(found[2])
+
+
+def split_auth(auth: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    """Return the application's part of a client's auth, and pid and offset if both may be such."""
+    rest = {key: value for key, value in auth.items() if key not in RECOVERY_KEYS}
+    pid, offset = (auth.get(key) for key in RECOVERY_KEYS)
+    if not isinstance(pid, str) or not isinstance(offset, str) or max(len(pid), len(offset)) > LONGEST:
+        return rest, None
+    return rest, (pid, offset)
 
 
 def _digest(socket_id: str, owner: str | None) -> str:

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .engine_packets import Encoded, EnginePacket, EngineType, decode_packet, encode_packet
-from .framing import Framing
+from .engine_packets import Encoded, EnginePacket, EngineType, Framing, decode_packet, encode_packet
 from .reasons import ProtocolError, Reason
 
 
@@ -88,14 +87,14 @@ class EngineProtocol:
             self._check_size(data)
             self._receive_packet(decode_packet(data), now)
         except ProtocolError as error:
-            self._close(error.reason, str(error))
+            self.close(error.reason, str(error))
 
     def receive_frame(self, frame: str | bytes, now: float) -> None:
         """Take one WebSocket frame from the peer."""
         try:
             packet = self.framing.decode_frame(frame)
         except ProtocolError as error:
-            self._close(error.reason, str(error))
+            self.close(error.reason, str(error))
         else:
             self.receive_data(packet, now)
 
@@ -104,7 +103,7 @@ class EngineProtocol:
         try:
             return self.framing.decode_body(body, content_type, most)
         except ProtocolError as error:
-            self._close(error.reason, str(error))
+            self.close(error.reason, str(error))
             return []
 
     def events_received(self) -> list[EngineEvent]:
@@ -126,7 +125,7 @@ class EngineProtocol:
         if self.state is CLOSED or now < self._deadline:
             return
         if self.state is PINGED:
-            self._close(Reason.PING_TIMEOUT, f"no pong within {self.options.ping_timeout:g} s")
+            self.close(Reason.PING_TIMEOUT, f"no pong within {self.options.ping_timeout:g} s")
         else:
             self.send_ping(now)
 
@@ -144,9 +143,10 @@ class EngineProtocol:
         """Give the peer its whole time again: the driver has not been reading what it sent."""
         self._deadline = now + (self.options.ping_timeout if self.state is PINGED else self.options.ping_interval)
 
-    def close(self, reason: Reason) -> None:
-        """End the session from this side."""
-        self._close(reason, "")
+    def close(self, reason: Reason, detail: str = "") -> None:
+        """End the session; `detail` is for the log."""
+        if self._move("close"):
+            self._events.append(EngineClosed(reason, detail))
 
     def _receive_packet(self, packet: EnginePacket, now: float) -> None:
         match packet.type:
@@ -155,7 +155,7 @@ class EngineProtocol:
             case EngineType.PONG:
                 self._receive_pong(now)
             case EngineType.CLOSE:
-                self._close(Reason.TRANSPORT_CLOSE, "close packet")
+                self.close(Reason.TRANSPORT_CLOSE, "close packet")
             case EngineType.NOOP:
                 pass
             case _:
@@ -183,10 +183,6 @@ class EngineProtocol:
     def _queue(self, packet: EnginePacket) -> None:
         if self.state is not CLOSED:
             self._packets.append(encode_packet(packet))
-
-    def _close(self, reason: Reason, detail: str) -> None:
-        if self._move("close"):
-            self._events.append(EngineClosed(reason, detail))
 
     def _open_packet(self, upgrades: Sequence[str]) -> str:
         return f'{EngineType.OPEN}{{"sid":{json.dumps(self.sid)},{_encode_terms(self.options, tuple(upgrades))}'

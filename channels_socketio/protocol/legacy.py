@@ -17,8 +17,7 @@ from itertools import islice
 from typing import Any
 
 from .engine import EngineOptions, EngineProtocol, PongReceived
-from .engine_packets import Encoded, EnginePacket, EngineType
-from .framing import TEXT, Framing, decode_base64, decode_text
+from .engine_packets import TEXT, Encoded, EnginePacket, EngineType, Framing, decode_base64, decode_text
 from .packets import MAIN_NAMESPACE, Packet, PacketType
 from .reasons import ProtocolError, Reason
 from .socketio import SocketIOOptions, SocketIOProtocol
@@ -91,7 +90,7 @@ class LegacyEngineProtocol(EngineProtocol):
     def handle_timeout(self, now: float) -> None:
         """Close after too long a silence; early calls do nothing."""
         if now >= self._deadline:
-            self._close(Reason.PING_TIMEOUT, "no packet within ping interval and timeout")
+            self.close(Reason.PING_TIMEOUT, "no packet within ping interval and timeout")
 
     def extend(self, now: float) -> None:
         """Give the peer its whole time again."""

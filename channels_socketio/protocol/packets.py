@@ -96,7 +96,8 @@ def decode_packet(text: str) -> Packet:
     if head is None:
         raise ProtocolError(f"expected a packet type 0 to 6, got {text[:1]!r}")
     kind = PacketType(int(head["type"]))
-    attachments = _decode_attachments(kind, head["attachments"])
+    digits = head["attachments"]
+    attachments = 0 if digits is None and kind not in PLAIN_TYPES else _decode_attachments(kind, digits)
     packet_id = _decode_id(kind, head["id"])
     namespace, rest = head["namespace"] or MAIN_NAMESPACE, text[head.end() :]
     kind = PLAIN_TYPES.get(kind, kind)
@@ -114,9 +115,7 @@ def fill_placeholders(packet: Packet, attachments: list[bytes]) -> Packet:
 
 def _decode_attachments(kind: PacketType, digits: str | None) -> int:
     if kind not in PLAIN_TYPES:
-        if digits is not None:
-            raise ProtocolError(f"expected no attachments in packet type {kind.value}, got {digits}")
-        return 0
+        raise ProtocolError(f"expected no attachments in packet type {kind.value}, got {digits}")
     if digits is None:
         raise ProtocolError(f"expected a number of attachments and '-' in packet type {kind.value}")
     if int(digits) > MAX_ATTACHMENTS:

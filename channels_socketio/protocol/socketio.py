@@ -115,7 +115,7 @@ class SocketIOProtocol:
         self.options = options
         self._namespaces: dict[str, _Namespace] = {}
         self._connect_deadline: float | None = now + options.connect_timeout
-        self._reassembly: _Reassembly | None = None
+        self.reassembly: _Reassembly | None = None
         self._failed = False
         self._events: list[SocketIOEvent] = []
         self._messages: list[Message] = []
@@ -146,10 +146,10 @@ class SocketIOProtocol:
         """Return when `handle_timeout` is due, if ever."""
         if self._failed:
             return None
-        if self._reassembly is None:
+        if self.reassembly is None:
             return self._connect_deadline
-        timers = (self._connect_deadline, self._reassembly.deadline)
-        return min(deadline for deadline in timers if deadline is not None)
+        deadlines = (self._connect_deadline, self.reassembly.deadline)
+        return min(deadline for deadline in deadlines if deadline is not None)
 
     def handle_timeout(self, now: float) -> None:
         """Fail when no namespace was joined in time or attachments stay away; early calls do nothing."""
@@ -157,13 +157,13 @@ class SocketIOProtocol:
             return
         if self._connect_deadline is not None and now >= self._connect_deadline:
             self._fail(Reason.CONNECT_TIMEOUT, f"no namespace joined within {self.options.connect_timeout:g} s")
-        elif self._reassembly is not None and now >= self._reassembly.deadline:
+        elif self.reassembly is not None and now >= self.reassembly.deadline:
             self._fail(Reason.PARSE_ERROR, f"attachments missing after {self.options.reassembly_timeout:g} s")
 
     def close(self) -> None:
         """Forget everything; what still comes is ignored."""
         self._namespaces.clear()
-        self._reassembly = None
+        self.reassembly = None
         self._failed = True
 
     def accept(self, namespace: str, sid: str, pid: str | None = None) -> None:
@@ -177,9 +177,11 @@ class SocketIOProtocol:
         self._move(namespace, "refuse")
         self._send(Packet(PacketType.CONNECT_ERROR, namespace, error))
 
-    def disconnect(self, namespace: str) -> None:
-        """Put the peer out of `namespace`; official clients do not come back by themselves."""
+    def disconnect(self, namespace: str, last: Sequence[Any] | None = None) -> None:
+        """Put the peer out of `namespace`, behind the event `last`; official clients do not come back by themselves."""
         self._move(namespace, "disconnect")
+        if last is not None:
+            self._send(Packet(PacketType.EVENT, namespace, list(last)))
         self._send(Packet(PacketType.DISCONNECT, namespace))
 
     def send_ack(self, namespace: str, ack_id: int, args: Sequence[Any]) -> None:
@@ -197,18 +199,18 @@ class SocketIOProtocol:
             known.pending_acks.discard(ack_id)
 
     def _receive_text(self, text: str, now: float) -> None:
-        if self._reassembly is not None:
-            missing = self._reassembly.packet.attachments - len(self._reassembly.attachments)
+        if self.reassembly is not None:
+            missing = self.reassembly.packet.attachments - len(self.reassembly.attachments)
             raise ProtocolError(f"expected {missing} more attachments, got text")
         packet = decode_packet(text)
         if packet.attachments:
             self._connected(packet.namespace)
-            self._reassembly = _Reassembly(packet, now + self.options.reassembly_timeout)
+            self.reassembly = _Reassembly(packet, now + self.options.reassembly_timeout)
         else:
             self._receive_packet(packet)
 
     def _receive_attachment(self, data: bytes) -> None:
-        reassembly = self._reassembly
+        reassembly = self.reassembly
         if reassembly is None:
             raise ProtocolError("expected text, got an attachment that no packet announced")
         reassembly.attachments.append(data)
@@ -217,7 +219,7 @@ class SocketIOProtocol:
             limit = self.options.max_attachment_bytes
             raise ProtocolError(f"expected at most {limit} bytes of attachments", Reason.PAYLOAD_TOO_LARGE)
         if len(reassembly.attachments) == reassembly.packet.attachments:
-            self._reassembly = None
+            self.reassembly = None
             self._receive_packet(fill_placeholders(reassembly.packet, reassembly.attachments))
 
     def _receive_packet(self, packet: Packet) -> None:

@@ -28,7 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "middleware": {"handshake", "limits", "protocol", "servers", "sessions"},
     "consumer": {"exceptions", "history", "sessions"},
     "server": {"connections", "consumer", "handshake", "limits", "options", "transports"},
-    "emitter": {"fanout", "history"},
+    "emitter": {"fanout"},
     "revocation": {"fanout", "sessions"},
     "signals": {"revocation", "sessions"},
     "checks": {"fanout", "options"},

@@ -213,7 +213,8 @@ settings.configure(
 )
 django.setup()
 
-from channels_socketio.emitter import aemit, announce, emit
+from channels_socketio.emitter import aemit, emit
+from channels_socketio.history.feed import announce
 from channels_socketio.history.log import Item, Position
 from channels_socketio.revocation import look_at_all
 

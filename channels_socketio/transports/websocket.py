@@ -26,7 +26,7 @@ from ..fanout.prepared import PreparedMessage, send_event, websocket_frame
 from ..handshake.admission import Admission
 from ..handshake.request import EngineRequest, HandshakeError, parse_request
 from ..handshake.responses import refuse_websocket
-from ..protocol.framing import Framing
+from ..protocol.engine_packets import Framing
 from ..protocol.reasons import FORBIDDEN, NORMAL, Reason, Refusal
 from ..protocol.upgrade import UpgradeProtocol, UpgradeState
 from ..servers import FRAMES_EXTENSION, TURN_FRAMES, FrameStream

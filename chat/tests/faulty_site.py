@@ -19,7 +19,7 @@ django.setup()
 
 from django.db import DatabaseError  # noqa: E402  (after the setup, as all below)
 
-from channels_socketio.emitter import aannounce  # noqa: E402
+from channels_socketio.history.feed import aannounce  # noqa: E402
 from channels_socketio.history.log import Item  # noqa: E402
 from chat import services  # noqa: E402  (after the setup, as all below)
 from chat.services import Committed, Draft  # noqa: E402

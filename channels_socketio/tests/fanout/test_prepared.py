@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from channels_socketio.fanout.prepared import PreparedMessage, change_offset, event_packets, join, websocket_frame
 from channels_socketio.protocol.engine_packets import Encoded
-from channels_socketio.protocol.offsets import format_offset
 
 
 @pytest.mark.parametrize(
@@ -91,7 +90,7 @@ def test_joined_parcels_hold_all_packets_in_order() -> None:
 @pytest.mark.parametrize("namespace", ["/", '/"quoted", ü'])
 @pytest.mark.parametrize("data", ["text", 'ends in 1.2./"]', b"\x00\xff", None])
 def test_an_event_with_another_offset_is_as_if_packed_with_it(namespace: str, data: Any) -> None:
-    old, new = format_offset(1, 2, namespace), format_offset(100, 2, namespace)
+    old, new = f"1.2.{namespace}", f"100.2.{namespace}"
     changed = change_offset(PreparedMessage(*event_packets(namespace, ["e", data, old])), old, new)
     expected = PreparedMessage(*event_packets(namespace, ["e", data, new]))
     assert (list(changed.packets), changed.size) == (list(expected.packets), expected.size)

@@ -16,11 +16,11 @@ from channels_socketio.history.cache import (
     HistoryCache,
     NewestEntries,
     Publication,
+    format_offset,
     pack_item,
     pack_items,
 )
 from channels_socketio.history.log import NEWEST, REPLAY_BYTES, Item, Page, Position, count_fitting
-from channels_socketio.protocol.offsets import format_offset
 from channels_socketio.tests.support.sqlite_log import SQLiteLog
 
 
@@ -226,4 +226,4 @@ async def test_an_empty_log_is_shown_as_nothing() -> None:
     assert cache.newest() == NewestEntries(START, START, [])
     assert cache.after(START) == []
     assert cache.after(Position(1, 0)) is None
-    assert format_offset(*START, "/tea") == "0.0./tea"
+    assert format_offset(START, "/tea") == "0.0./tea"

@@ -17,10 +17,10 @@ from channels_socketio.fanout.hub import Hub
 from channels_socketio.fanout.prepared import PreparedMessage, join
 from channels_socketio.history import cache as tails
 from channels_socketio.history import feed as feeds
-from channels_socketio.history.cache import START, Publication, announcement
+from channels_socketio.history.cache import START, Publication, announcement, format_offset
 from channels_socketio.history.feed import HELD, LOG, PAGE, Feed, FeedClosed, Feeds
 from channels_socketio.history.log import REPLAY_BYTES, Page, Position
-from channels_socketio.protocol.offsets import format_offset, parse_offset
+from channels_socketio.history.recovery import parse_offset
 from channels_socketio.tests.history.test_cache import events_of, step_of
 from channels_socketio.tests.support.people import eventually, settle
 from channels_socketio.tests.support.sqlite_log import SQLiteLog
@@ -84,7 +84,7 @@ async def complete(feed: Feed, lack: Missed, before: Position) -> list[Any]:
     while True:
         if lack.missed is not None:
             before = before._replace(seq=lack.missed[1])
-            gaps.append(["gap", lack.missed, format_offset(*before, "/")])
+            gaps.append(["gap", lack.missed, format_offset(before, "/")])
         if (rest := feed.cache.after(lack.at)) is not None:
             return gaps + events_of(lack.messages + rest)
         found = await since(feed, before, 1000)

@@ -13,8 +13,9 @@ from django.db import transaction
 from channels_socketio.connections import replay
 from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.consumer import SocketIOConsumer, on
-from channels_socketio.emitter import aannounce, aemit, announce, emit
+from channels_socketio.emitter import aemit, emit
 from channels_socketio.exceptions import Refused
+from channels_socketio.history.feed import aannounce, announce
 from channels_socketio.history.log import REPLAY_BYTES, Position
 from channels_socketio.history.recovery import Claim, new_pid, read_claim
 from channels_socketio.testing import SocketIOCommunicator

@@ -16,8 +16,7 @@ from channels_socketio.protocol.engine import (
     MessageReceived,
     PongReceived,
 )
-from channels_socketio.protocol.engine_packets import Encoded
-from channels_socketio.protocol.framing import Framing
+from channels_socketio.protocol.engine_packets import Encoded, Framing
 from channels_socketio.protocol.reasons import Reason
 
 START = 100.0

@@ -15,8 +15,7 @@ from channels_socketio.protocol.engine import (
     MessageReceived,
     PongReceived,
 )
-from channels_socketio.protocol.engine_packets import Encoded
-from channels_socketio.protocol.framing import Framing
+from channels_socketio.protocol.engine_packets import Encoded, Framing
 from channels_socketio.protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
 from channels_socketio.protocol.reasons import ProtocolError, Reason
 from channels_socketio.protocol.socketio import (

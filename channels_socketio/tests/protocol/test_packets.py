@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_socketio.protocol.packets import (
+    MAX_ATTACHMENTS,
     MAX_DEPTH,
     RESERVED_EVENTS,
     Packet,
@@ -246,6 +247,13 @@ def test_data_that_cannot_be_carried_is_this_sides_mistake(
         encode_packet(packet)
 
 
+def count_bytes(value: Any) -> int:
+    """Return how many values in a tree are bytes: each is an attachment."""
+    if isinstance(value, list | dict):
+        return sum(map(count_bytes, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, bytes)
+
+
 JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()
@@ -259,7 +267,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 NAMESPACES = st.text(st.characters(exclude_characters=",?", exclude_categories=["Cs"])).map("/{}".format)
 NAMES = (st.text() | st.integers()).filter(lambda name: name not in RESERVED_EVENTS)
 IDS = st.integers(0, 10**15 - 1)
-ARGS = st.lists(JSON_VALUES, max_size=4)
+ARGS = st.lists(JSON_VALUES, max_size=4).filter(lambda args: count_bytes(args) <= MAX_ATTACHMENTS)
 ANY_PACKET = (
     st.builds(
         Packet, st.just(EVENT), NAMESPACES, st.builds(lambda name, args: [name, *args], NAMES, ARGS), st.none() | IDS

@@ -220,7 +220,7 @@ async def test_every_frame_is_counted_and_who_sends_too_many_is_read_from_no_mor
         await settle()
         assert counted[0] == at_close > 45
         assert not wired.transport.is_reading()
-        assert b"\x03\xe8too many events" in wired.client.recv(65_536)
+        assert b"\x03\xf0too many events" in wired.client.recv(65_536)
         assert {"type": "websocket.receive", "text": "behind"} not in events
         await eventually(wired.transport.is_closing, "it was cut off")
 

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, ExitStack
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -105,9 +106,10 @@ async def check_rotation(stack: AsyncExitStack, hosts: list[Host], what: str, lo
     thieves, honest = await browsers(stack, hosts, cookie), await browsers(stack, hosts, cookie)
     raw_client = await stack.enter_async_context(RawClient(host.port, headers=[f"Cookie: {cookie}"]))
     sid = await raw_client.open()
-    await say(hosts, f"before {id(stack)}")
+    mark = f"before {uuid4()}"
+    await say(hosts, mark)
     for browser in thieves + honest:
-        await hear(browser, f"before {id(stack)}")
+        await hear(browser, mark)
     new = await host.visit(what, cookie, name=name)
     began = time.monotonic()
     assert new != cookie
@@ -169,9 +171,10 @@ async def test_who_has_the_new_cookie_comes_back_and_who_has_the_old_one_stays_o
 async def test_an_end_is_no_rotation(host: Host, stack: AsyncExitStack, what: str, reason: str) -> None:
     cookie = await host.visit("log-in", await host.visit("visit"), name="ada")
     clients = await browsers(stack, [host], cookie)
-    await say([host], f"now {id(stack)}")
+    mark = f"now {uuid4()}"
+    await say([host], mark)
     for browser in clients:
-        await hear(browser, f"now {id(stack)}")
+        await hear(browser, mark)
     await host.visit(what, cookie)
     began = time.monotonic()
     for browser in clients:

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from channels_socketio.protocol.engine_packets import Encoded
-from channels_socketio.protocol.framing import Framing
+from channels_socketio.protocol.engine_packets import Encoded, Framing
 from channels_socketio.protocol.packets import Packet, PacketType, decode_packet, encode_packet, fill_placeholders
 from channels_socketio.tests.support.raw_client import RawClient, read, upgraded
 

@@ -1,8 +1,8 @@
 """An ASGI application for the contract suite, for polling's details and for fuzzing: served in processes of its own.
 
-`/socket.io/` has patient options, `/brisk/` short times, `/fuzz/` a short heartbeat alone, and `/beating/` pings often
-but waits for answers as long as a busy machine needs. Who comes with a session cookie must have a login session (they
-live in signed cookies, so there is no database); others may come without.
+`/socket.io/` has patient options, `/brisk/` short times, `/narrow/` a short backlog, `/fuzz/` a short heartbeat alone,
+and `/beating/` pings often but waits for answers as long as a busy machine needs. Who comes with a session cookie must
+have a login session (they live in signed cookies, so there is no database); others may come without.
 `/stats` tells what is alive.
 """
 
@@ -26,6 +26,7 @@ PATIENT: dict[str, Any] = {
     "LIMITS": False,
 }
 BRISK = PATIENT | {"PING_INTERVAL": 0.3, "PING_TIMEOUT": 0.7, "CONNECT_TIMEOUT": 0.5, "UPGRADE_TIMEOUT": 1.5}
+NARROW = PATIENT | {"BACKLOG": 32}
 BEATING = PATIENT | {"PING_INTERVAL": 0.3, "UPGRADE_TIMEOUT": 1.5}
 STRICT = {"HANDSHAKES_PER_MINUTE": 3}
 FUZZ = BRISK | {"CONNECT_TIMEOUT": 10.0}
@@ -147,6 +148,7 @@ route: Any = re_path  # the type stubs know Django's views only
 servers = {
     r"^socket\.io/?$": SocketIOServer([ContractApp], admit, PATIENT),
     r"^brisk/?$": SocketIOServer([ContractApp], admit, BRISK),
+    r"^narrow/?$": SocketIOServer([ContractApp], admit, NARROW),
     r"^beating/?$": SocketIOServer([ContractApp], admit, BEATING),
     r"^strict/?$": SocketIOServer([ContractApp], admit, STRICT),
     r"^fuzz/?$": SocketIOServer([ContractApp], admit, FUZZ),

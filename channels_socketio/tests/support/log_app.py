@@ -35,8 +35,9 @@ from django.urls import re_path  # noqa: E402
 
 from channels_socketio.connections.runtime import current_runtime  # noqa: E402
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
-from channels_socketio.emitter import aannounce, aemit  # noqa: E402
+from channels_socketio.emitter import aemit  # noqa: E402
 from channels_socketio.handshake.responses import respond  # noqa: E402
+from channels_socketio.history.feed import aannounce  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.tests.support.people import everybody  # noqa: E402
 from channels_socketio.tests.support.sqlite_log import SQLiteLog  # noqa: E402

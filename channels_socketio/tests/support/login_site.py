@@ -53,7 +53,7 @@ from django.http import HttpRequest, HttpResponse  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
-from channels_socketio.emitter import announce  # noqa: E402
+from channels_socketio.history.feed import announce  # noqa: E402
 from channels_socketio.middleware.sessions import AuthMiddlewareStack  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.tests.support.sqlite_log import SQLiteLog  # noqa: E402

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.protocol.offsets import LONGEST, format_offset, parse_offset, split_auth
+from channels_socketio.history.cache import format_offset
+from channels_socketio.history.log import Position
+from channels_socketio.history.recovery import LONGEST, parse_offset, split_auth
 
 OFFSETS = [
     (0, 0, "/", "0.0./"),
@@ -15,7 +17,7 @@ OFFSETS = [
 
 @pytest.mark.parametrize(("seq", "deletions", "namespace", "text"), OFFSETS)
 def test_position_and_offset_become_each_other(seq: int, deletions: int, namespace: str, text: str) -> None:
-    assert format_offset(seq, deletions, namespace) == text
+    assert format_offset(Position(seq, deletions), namespace) == text
     assert parse_offset(text, namespace) == (seq, deletions)
 
 
