@@ -2,7 +2,7 @@
  * An official client that comes back whenever its link dies: node reader.cjs URL TRANSPORT [COOKIE]
  *
  * Prints a line of JSON for all that happens: ["connect", id, recovered], ["disconnect", reason] and events as they come.
- * Takes commands by lines: "drop" gives the link up, without the server's hearing of it if that is dead.
+ * Takes commands by lines: "drop" gives the link up, without the server's hearing of it if that is dead; an event is sent.
  */
 'use strict';
 
@@ -20,4 +20,5 @@ socket.onAny(tell);
 
 readline.createInterface({ input: process.stdin }).on('line', (command) => {
   if (command === 'drop') socket.io.engine._onClose('transport error');
+  else socket.emit(...JSON.parse(command));
 });

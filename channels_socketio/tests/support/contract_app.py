@@ -55,6 +55,7 @@ from channels_socketio.handshake.responses import respond  # noqa: E402
 from channels_socketio.middleware.origin import OriginCheck  # noqa: E402
 from channels_socketio.protocol.reasons import Reason  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
+from channels_socketio.sessions.end_reasons import ENDED  # noqa: E402
 from channels_socketio.transports import http  # noqa: E402
 
 http.BODY_SECONDS = 1.0  # a test of slow bodies must not take 20 seconds
@@ -111,6 +112,14 @@ class ContractApp(SocketIOConsumer):
     async def hang_up(self) -> None:
         await self.emit("last words")
         self.socket.connection.close(Reason.FORCED_SERVER_CLOSE)
+
+    @on("end for")
+    async def end_for(self, name: str) -> None:
+        connection = self.socket.connection
+        if name == Reason.SESSION_ENDED.name:
+            connection.end(ENDED)
+        else:
+            connection.close(Reason[name])
 
     @on("take")
     async def take(self, seconds: float) -> str:
