@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channels_socketio.tests.support.faulty_proxy import Proxy
+from channels_socketio.tests.support.faulty_proxy import FaultyProxy
 from channels_socketio.tests.support.log_site import LogApp, OfficialClient
 from channels_socketio.tests.support.people import eventually
 from channels_socketio.tests.support.processes import Redis
@@ -98,17 +98,18 @@ async def test_an_official_client_whose_link_is_cut_gets_what_it_missed(tmp_path
     sqlite_log = SQLiteLog(str(tmp_path / "log"))
     for number in range(60):
         sqlite_log.append(number)
-    with LogApp(tmp_path) as log_app:
-        async with Proxy(log_app.port) as proxy, OfficialClient(proxy.port, transport) as client:
+    with LogApp(tmp_path) as log_app, FaultyProxy(log_app.port) as proxy:
+        async with OfficialClient(proxy.port, transport) as client:
             sid, recovered = await client.connected()
             assert not recovered
             assert await client.entries(50) == list(range(10, 60))
             for number in (60, 61, 62):
-                proxy.open = False
-                proxy.cut()
+                # Without a poll that it holds, the server does not notice.
+                await eventually(lambda: transport == "websocket" or proxy.asked, "the next poll was held")
+                proxy.disable()
                 sqlite_log.append(number)
                 assert (await client.next())[0] == "disconnect"
-                proxy.open = True
+                proxy.enable()
                 assert await client.connected() == (sid, True)
                 assert await client.next() == ["welcome", number + 1, True, f"{number}.0./"]
                 assert await client.entries(1) == [number]
@@ -117,8 +118,8 @@ async def test_an_official_client_whose_link_is_cut_gets_what_it_missed(tmp_path
 
 async def test_an_official_client_recovers_before_it_has_got_an_entry(tmp_path: Path) -> None:
     sqlite_log = SQLiteLog(str(tmp_path / "log"))
-    with LogApp(tmp_path) as log_app:
-        async with Proxy(log_app.port) as proxy, OfficialClient(proxy.port, "websocket") as client:
+    with LogApp(tmp_path) as log_app, FaultyProxy(log_app.port) as proxy:
+        async with OfficialClient(proxy.port, "websocket") as client:
             sid, _ = await client.connected()
             assert await client.next() == ["welcome", 0, False, "0.0./"]
             proxy.cut()
@@ -132,8 +133,8 @@ async def test_an_official_client_recovers_from_a_restart_and_at_another_process
     tmp_path: Path, transport: str
 ) -> None:
     sqlite_log = SQLiteLog(str(tmp_path / "log"))
-    with LogApp(tmp_path) as first:
-        async with Proxy(first.port) as proxy, OfficialClient(proxy.port, transport) as client:
+    with LogApp(tmp_path) as first, FaultyProxy(first.port) as proxy:
+        async with OfficialClient(proxy.port, transport) as client:
             sid, _ = await client.connected()
             await client.next()
             sqlite_log.append("one")
@@ -155,8 +156,8 @@ async def test_an_official_client_takes_over_from_a_link_that_the_server_takes_f
     tmp_path: Path, redis: Redis, dial: Dial, transport: str, elsewhere: bool
 ) -> None:
     env = {"REDIS_URL": redis.url}
-    with LogApp(tmp_path, env) as one, LogApp(tmp_path, env) as two:
-        async with Proxy(one.port) as proxy, OfficialClient(proxy.port, transport) as client:
+    with LogApp(tmp_path, env) as one, LogApp(tmp_path, env) as two, FaultyProxy(one.port) as proxy:
+        async with OfficialClient(proxy.port, transport) as client:
             sid, _ = await client.connected()
             await client.next()
             bystander = await dial(one.ws_url)

@@ -24,7 +24,7 @@ from uuid import UUID
 
 import pytest
 
-from channels_socketio.tests.support.faulty_proxy import Proxy
+from channels_socketio.tests.support.faulty_proxy import FaultyProxy
 from channels_socketio.tests.support.processes import require_node
 from chat.tests.cluster import Cluster
 from chat.tests.verdict import judge
@@ -66,7 +66,7 @@ class Outcome:
 class Faults:
     """What goes wrong, from `happen` to `end`."""
 
-    def __init__(self, plan: Plan, cluster: Cluster, proxies: Sequence[Proxy]) -> None:
+    def __init__(self, plan: Plan, cluster: Cluster, proxies: Sequence[FaultyProxy]) -> None:
         self.plan, self.cluster, self.proxies = plan, cluster, proxies
         self.counts: Counter[str] = Counter()
         self._kinds = [self.cut, self.swallow, self.mute, self.slow, self.shut, self.move]
@@ -83,7 +83,8 @@ class Faults:
             group.create_task(self._at_servers())
             group.create_task(self._at_redis())
         for proxy in self.proxies:
-            proxy.open, proxy.delay = True, 0.0
+            proxy.enable()
+            proxy.delay = 0.0
 
     def end(self) -> None:
         """Let `happen` come to its end."""
@@ -115,29 +116,28 @@ class Faults:
             await self.cluster.restart_redis()
             self.counts["redis"] += 1
 
-    def cut(self, proxy: Proxy, choices: random.Random) -> None:
+    def cut(self, proxy: FaultyProxy, choices: random.Random) -> None:
         """End the links."""
         proxy.cut()
 
-    def swallow(self, proxy: Proxy, choices: random.Random) -> None:
+    def swallow(self, proxy: FaultyProxy, choices: random.Random) -> None:
         """Make a black hole of the links."""
         proxy.swallow()
 
-    def mute(self, proxy: Proxy, choices: random.Random) -> None:
+    def mute(self, proxy: FaultyProxy, choices: random.Random) -> None:
         """Lose what the server says."""
         proxy.mute()
 
-    def slow(self, proxy: Proxy, choices: random.Random) -> None:
+    def slow(self, proxy: FaultyProxy, choices: random.Random) -> None:
         """Delay everything until the next fault."""
         proxy.delay = choices.uniform(0.01, 0.2)
 
-    def shut(self, proxy: Proxy, choices: random.Random) -> None:
+    def shut(self, proxy: FaultyProxy, choices: random.Random) -> None:
         """End the links, and refuse new ones for a while."""
-        proxy.open = False
-        proxy.cut()
-        asyncio.get_running_loop().call_later(choices.uniform(0.1, 1.0), setattr, proxy, "open", True)
+        proxy.disable()
+        asyncio.get_running_loop().call_later(choices.uniform(0.1, 1.0), proxy.enable)
 
-    def move(self, proxy: Proxy, choices: random.Random) -> None:
+    def move(self, proxy: FaultyProxy, choices: random.Random) -> None:
         """Lead new links to any of the servers; end those that there are, or leave them where they are."""
         proxy.target = choices.choice(self.cluster.sites).port
         if choices.random() < 0.5:
@@ -169,7 +169,7 @@ async def run(plan: Plan, cluster: Cluster) -> Outcome:
     said = conversation(plan, rooms)
     async with AsyncExitStack() as stack:
         proxies = [
-            await stack.enter_async_context(Proxy(cluster.sites[number % len(cluster.sites)].port))
+            stack.enter_context(FaultyProxy(cluster.sites[number % len(cluster.sites)].port))
             for number in range(plan.clients)
         ]
         visitors = [

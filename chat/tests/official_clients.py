@@ -1,6 +1,6 @@
 """Official Socket.IO clients as programs and pages, each going through one scenario and reporting part by part.
 
-The scenarios are in channels_socketio/tests/node/conversation.js and, for the Python client, in python_client.py.
+The scenarios are in chat/tests/node/conversation.js and, for the Python client, in python_client.py.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from channels_socketio.tests.support.processes import NODE_MODULES, Process, require, require_node
 from chat.tests.site import Site
 
-PROGRAMS = NODE_MODULES.parent
+PROGRAMS = Path(__file__).parent / "node"
 PACKAGES = {
     "4.8": "socket.io-client",
     "4.0": "socket.io-client-4.0",

@@ -1,6 +1,6 @@
 """The Python client as a program: python -m chat.tests.python_client sync|async URL SCENARIO [COOKIE]
 
-It does what channels_socketio/tests/node/conversation.js does, three times at once in different modes, and prints the
+It does what chat/tests/node/conversation.js does, three times at once in different modes, and prints the
 same lines. COOKIE is the header: `name=value`.
 """
 

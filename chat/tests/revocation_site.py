@@ -3,11 +3,11 @@
 import asyncio
 import json
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from channels_socketio.tests.support.clients import WAYS, Client
 from channels_socketio.tests.support.log_site import OfficialClient
-from channels_socketio.tests.support.processes import NODE_MODULES
 from channels_socketio.tests.support.raw_client import RawClient
 from chat.tests.site import Site
 
@@ -42,7 +42,7 @@ class Outcast(OfficialClient):
 
     def __init__(self, port: int, cookie: str, transport: str) -> None:
         super().__init__(port, transport)
-        self.command[1:] = [str(NODE_MODULES.parent / "outcast.cjs"), self.command[2], cookie, transport]
+        self.command[1:] = [str(Path(__file__).parent / "node" / "outcast.cjs"), self.command[2], cookie, transport]
 
     async def __aexit__(self, *details: object) -> None:
         with suppress(ProcessLookupError):  # who is put out for good has nothing left to do

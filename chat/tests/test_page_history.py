@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from channels_socketio.tests.support.faulty_proxy import FaultyProxy
 from channels_socketio.tests.support.processes import wait_until
 from chat.tests.browser import Come, Route, Visitor, WebSocketRoute, expect, expect_state
-from chat.tests.faulty_proxy import FaultyProxy
 from chat.tests.site import Site
 
 PAGES = re.compile("/messages[?]")
@@ -137,10 +137,10 @@ def test_very_long_messages_that_were_missed(site: Site, come: Come, room: str, 
     with FaultyProxy(site.port) as proxy:
         anna = come(site, url=proxy.url)
         expect_long(anna, 1, 3)
-        proxy.cut()
+        proxy.disable()
         anna.is_offline()
         store_long(site, room, 4, 3 + missed)
-        proxy.mend()
+        proxy.enable()
         anna.is_connected()
         if missed == 60:
             expect_long(anna, 1, 63)
@@ -187,11 +187,11 @@ def test_what_was_missed_is_there_after_a_reconnection(brief: Site, come: Come, 
     with FaultyProxy(brief.port) as proxy:
         anna = come(brief, url=proxy.url)
         expect_numbers(anna, *range(21, 71))
-        proxy.cut()
+        proxy.disable()
         anna.is_offline()
         store(brief, room, 71, 70 + missed)
         delete(brief, room, 30, 72)
-        proxy.mend()
+        proxy.enable()
         anna.is_connected()
         is_last(anna, 70 + missed)
         if missed > 500:
@@ -214,10 +214,10 @@ def test_what_recovery_brings_is_not_fetched(site: Site, come: Come, room: str) 
         fetched: list[str] = []
         anna.page.on("request", lambda request: fetched.append(request.url))
         seq, top = anna.page.evaluate(GO_UP)
-        proxy.cut()
+        proxy.disable()
         anna.is_offline()
         store(site, room, 41, 43)
-        proxy.mend()
+        proxy.enable()
         anna.is_connected()
         expect_numbers(anna, *range(1, 44))
         assert abs(anna.page.evaluate(TOP_OF, seq) - top) < 2

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from channels_socketio.tests.support.faulty_proxy import FaultyProxy
 from channels_socketio.tests.support.processes import wait_until
 from chat.tests.browser import Come, Visitor, WebSocketRoute, expect, expect_state
-from chat.tests.faulty_proxy import FaultyProxy
 from chat.tests.site import Site
 
 MARKUP = "<img src=x onerror=\"alert('img')\">"
@@ -52,7 +52,7 @@ def refused_message(visitor: Visitor) -> str:
 def test_what_is_written_offline_survives_the_page(site: Site, come: Come, proxy: FaultyProxy) -> None:
     """Closed and opened again, the page sends all of it, in order and once; markup stays text."""
     bert, anna = come(site), come(site, url=proxy.url)
-    proxy.cut()
+    proxy.disable()
     anna.is_offline()
     expect(anna.page.get_by_text("What you write is kept")).to_be_visible()
     texts = ["one", MARKUP, "three", "four", "five"]
@@ -60,7 +60,7 @@ def test_what_is_written_offline_survives_the_page(site: Site, come: Come, proxy
         expect_state(anna.say(text), "Sending…")
     again = anna.page.context.new_page()
     anna.page.close()
-    proxy.mend()
+    proxy.enable()
     back = Visitor(again, proxy.url).visit(re.sub(r"^.*?//[^/]*", "", bert.page.url))
     for text in texts:
         expect_state(back.message(text), "Sent")
@@ -115,12 +115,12 @@ def test_a_database_that_is_away_for_a_moment(tmp_path: Path, come: Come) -> Non
 
 def test_messages_that_are_too_many_at_once_are_sent_a_little_later(site: Site, come: Come, proxy: FaultyProxy) -> None:
     anna = come(site, url=proxy.url)
-    proxy.cut()
+    proxy.disable()
     anna.is_offline()
     texts = [str(number) for number in range(30)]
     for text in texts:
         anna.say(text)
-    proxy.mend()
+    proxy.enable()
     for text in texts:
         expect_state(anna.message(text), "Sent")
     expect_texts(anna, *texts)
@@ -155,7 +155,7 @@ def test_a_full_outbox_takes_no_more(
 ) -> None:
     """The page says so and keeps what is typed; when the server is back there is room again."""
     anna = come(free_site, url=free_proxy.url)
-    free_proxy.cut()
+    free_proxy.disable()
     anna.is_offline()
     notice = anna.page.get_by_role("alert").filter(has_text="Too many messages wait")
     for number in range(count):
@@ -166,7 +166,7 @@ def test_a_full_outbox_takes_no_more(
     expect(notice).to_be_visible()
     expect(anna.input).to_have_value(f"no room {text}"[:2000])
     expect(anna.messages).to_have_count(count)
-    free_proxy.mend()
+    free_proxy.enable()
     expect_state(anna.messages.last, "Sent")
     anna.input.press("Enter")
     expect(notice).to_be_hidden()
@@ -179,13 +179,13 @@ def test_another_visitor_of_the_browser_sends_nothing_of_it(site: Site, come: Co
     bert, anna = come(site), come(site, url=proxy.url)
     context, name, path = anna.page.context, anna.name, re.sub(r"^.*?//[^/]*", "", bert.page.url)
     own_cookies = context.cookies()
-    proxy.cut()
+    proxy.disable()
     anna.is_offline()
     anna.say("by the first")
     context.clear_cookies()
     other = Visitor(context.new_page(), site.url).visit(path)
     expect(other.messages).to_have_count(0)
-    proxy.mend()
+    proxy.enable()
     anna.is_connected()
     expect(anna.page.locator("#name")).to_have_text(other.name)
     expect(anna.messages).to_have_count(0)
@@ -203,7 +203,7 @@ def test_two_tabs_show_and_send_all_of_it_once(site: Site, come: Come, proxy: Fa
     """Each tab shows what waits in the other; when the network is back nothing is there twice."""
     bert, anna = come(site), come(site, url=proxy.url)
     tab = anna.second_tab()
-    proxy.cut()
+    proxy.disable()
     anna.is_offline()
     tab.is_offline()
     anna.say("from the first")
@@ -218,7 +218,7 @@ def test_two_tabs_show_and_send_all_of_it_once(site: Site, come: Come, proxy: Fa
     )
     expect(anna.message(text)).to_have_count(0)
     anna.is_offline()
-    proxy.mend()
+    proxy.enable()
     for visitor in (anna, tab):
         visitor.is_connected()
         for text in ("from the first", "from the second"):

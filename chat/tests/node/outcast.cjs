@@ -2,7 +2,10 @@
 
 // An official client that says what becomes of it: node outcast.cjs URL COOKIE TRANSPORT
 
-const { io } = require('socket.io-client');
+const { createRequire } = require('node:module');
+
+const fetched = createRequire(require.resolve('../../../channels_socketio/tests/node/package.json'));
+const { io } = fetched('socket.io-client');
 
 const [url, cookie, transport] = process.argv.slice(2);
 const say = (...what) => process.stdout.write(`${JSON.stringify(what)}\n`);

@@ -5,10 +5,13 @@
  */
 'use strict';
 
+const { createRequire } = require('node:module');
 const { perform } = require('./conversation.js');
+
+const fetched = createRequire(require.resolve('../../../channels_socketio/tests/node/package.json'));
 
 const [name, url, scenario, cookie, ...modes] = process.argv.slice(2);
 const options = cookie ? { extraHeaders: { Cookie: cookie } } : {};
 
 const tell = (line) => console.log(JSON.stringify(line));
-perform(scenario, require(name), url, options, tell, modes.length ? modes : undefined).then(() => process.exit());
+perform(scenario, fetched(name), url, options, tell, modes.length ? modes : undefined).then(() => process.exit());
