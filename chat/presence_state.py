@@ -69,14 +69,14 @@ class Presence:
         self.asked = False  # whether somebody wants to hear everything
         self._changed: set[str] = set()
         self._leaving: deque[tuple[float, str, str]] = deque()
-        self._news: Rooms = {}
+        self._unsent: Rooms = {}
         self._digest = 0
         self._speaks_at = 0.0
 
     @property
     def waits(self) -> bool:
         """Whether there is something to be taken, or will be when time passes."""
-        return bool(self._changed or self._leaving or self._news or self.peers or self.asked)
+        return bool(self._changed or self._leaving or self._unsent or self.peers or self.asked)
 
     def enter(self, room: str, key: str, name: str) -> None:
         """A socket of the person under `key` has entered."""
@@ -117,11 +117,11 @@ class Presence:
 
     def word(self, now: float) -> Word | None:
         """Return what the other processes have to hear now, if anything."""
-        if not (self._news or self.asked or (self._digest and now >= self._speaks_at)):
+        if not (self._unsent or self.asked or (self._digest and now >= self._speaks_at)):
             return None
-        rooms = self._own() if self.asked else self._news
+        rooms = self._own() if self.asked else self._unsent
         word = Word(self.process, self._digest, self.asked, rooms)
-        self._news, self.asked, self._speaks_at = {}, False, now + self.heartbeat
+        self._unsent, self.asked, self._speaks_at = {}, False, now + self.heartbeat
         return word
 
     def hear(self, word: Word, now: float) -> bool:
@@ -158,7 +158,7 @@ class Presence:
             self._changed.add(room)
 
     def _tell(self, room: str, key: str, name: str | None) -> None:
-        self._news.setdefault(room, {})[key] = name
+        self._unsent.setdefault(room, {})[key] = name
 
     def _depart(self, due: float, room: str, key: str) -> None:
         """The grace of somebody is over, unless they came back."""

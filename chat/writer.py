@@ -37,7 +37,7 @@ thread = DatabaseThread("chat-writer")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QueuedDraft:
     """A message, who waits for its answer, and until when."""
 
     draft: Draft
@@ -70,7 +70,7 @@ class Writer:
     announce = staticmethod(aannounce)
 
     def __init__(self) -> None:
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[QueuedDraft] = deque()
         self._task: asyncio.Task[None] | None = None
 
     def send(self, draft: Draft) -> asyncio.Future[Receipt]:
@@ -79,7 +79,7 @@ class Writer:
         The future raises Refused: with the code `unavailable` the message may be sent again.
         """
         loop = asyncio.get_running_loop()
-        entry = Entry(draft, loop.create_future(), loop.time() + PATIENCE)
+        entry = QueuedDraft(draft, loop.create_future(), loop.time() + PATIENCE)
         if len(self._waiting) >= QUEUE:
             entry.refuse()
             return entry.answer
@@ -102,7 +102,7 @@ class Writer:
         finally:
             self._task = None
 
-    async def _store(self, batch: list[Entry]) -> list[Announcement]:
+    async def _store(self, batch: list[QueuedDraft]) -> list[Announcement]:
         """Commit, and give the senders their answers; return what is to be announced."""
         try:
             committed = await self._commit(batch)
@@ -125,7 +125,7 @@ class Writer:
             except Exception:  # the message is stored, and those behind it must be
                 logger.exception("A message in %s could not be announced.", namespace)
 
-    async def _commit(self, batch: list[Entry]) -> Committed:
+    async def _commit(self, batch: list[QueuedDraft]) -> Committed:
         """Commit in the thread; in the meantime refuse those whose patience ends."""
         commit = thread.run(self.commit, [entry.draft for entry in batch])
         loop = asyncio.get_running_loop()

@@ -57,10 +57,10 @@ async def since(feed: Feed, at: Position, limit: int) -> Missed | None:
     if feed.cache.holds(at):
         return Missed(at, position.seq, [])
     cached_newest = await feed.missed(at, limit)
-    return None if cached_newest is None else lack_of(cached_newest)
+    return None if cached_newest is None else replay_of(cached_newest)
 
 
-def lack_of(cached_newest: NewestEntries) -> Missed:
+def replay_of(cached_newest: NewestEntries) -> Missed:
     """Return what a socket lacks that is sent `shown` first."""
     return Missed(
         cached_newest.position, cached_newest.position.seq, list(cached_newest.messages), cached_newest.missed
@@ -70,7 +70,7 @@ def lack_of(cached_newest: NewestEntries) -> Missed:
 async def newest(feed: Feed) -> tuple[Missed, Position]:
     """Return what a new socket lacks, and where it is before it has got that."""
     cached_newest = feed.cached_newest() or await feed.newest()
-    return lack_of(cached_newest), cached_newest.before
+    return replay_of(cached_newest), cached_newest.before
 
 
 async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[PreparedMessage]:
@@ -81,33 +81,33 @@ async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Pre
     feed = socket.follow(log)
     beginning = begin_or_recover(socket, feed, claim)
     waits = claim is not None or feed.cached_newest() is None
-    lack = await (in_time(beginning) if waits else beginning)  # a timer costs more than all the rest
-    await socket.greet(lack.head, lack.missed)
-    while (rest := feed.cache.after(lack.at)) is None:
-        lack = await in_time(go_on(socket, feed))
-        if lack.missed is not None:
-            await socket.skip(*lack.missed)
-    return lack.messages + rest
+    replay = await (in_time(beginning) if waits else beginning)  # a timer costs more than all the rest
+    await socket.greet(replay.head, replay.missed)
+    while (rest := feed.cache.after(replay.at)) is None:
+        replay = await in_time(go_on(socket, feed))
+        if replay.missed is not None:
+            await socket.skip(*replay.missed)
+    return replay.messages + rest
 
 
 async def go_on(socket: "Socket", feed: Feed) -> Missed:
     """Return what a socket lacks that was greeted, and has got nothing of the log yet."""
-    lack = await since(feed, socket.began, socket.connection.application.options.recovery_limit)
-    if lack is None:
+    replay = await since(feed, socket.began, socket.connection.application.options.recovery_limit)
+    if replay is None:
         raise LookupError(f"expected the log to go on after {tuple(socket.began)} with fewer deletions")
-    return lack
+    return replay
 
 
 async def begin_or_recover(socket: "Socket", feed: Feed, claim: "Claim | None") -> Missed:
     """Return what a socket lacks: that of the claim, if there is one and the log can tell, or else a new one."""
     if claim is not None:
-        lack = await since(feed, claim.position, socket.connection.application.options.recovery_limit)
-        if lack is not None:
+        replay = await since(feed, claim.position, socket.connection.application.options.recovery_limit)
+        if replay is not None:
             socket.recover(claim)
-            return lack
-    lack, before = await newest(feed)
+            return replay
+    replay, before = await newest(feed)
     socket.begin(before)
-    return lack
+    return replay
 
 
 async def in_time(work: Awaitable[Result]) -> Result:

@@ -123,7 +123,7 @@ class Socket:
             if self.state is CONNECTING:
                 self._held.append(prepared)
         elif volatile:
-            self.connection.runtime.hub.offer_to(self.connection, prepared)
+            self.connection.runtime.hub.send_volatile_to(self.connection, prepared)
         else:
             self.connection.runtime.hub.send(self.connection, prepared)
 

@@ -110,7 +110,7 @@ class Hub(Generic[PreparedMessage]):
     def send_volatile(self, room: str, prepared: PreparedMessage, skip: Collection[str] = ()) -> None:
         """Publish at once, behind what waits, to those who can take it at once."""
         self.flush()
-        self._offer(prepared, self._find(room, skip))
+        self._send_volatile(prepared, self._find(room, skip))
 
     def send(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
         """Deliver `parcel` to one target, behind what was published before: at once if that is nothing."""
@@ -122,10 +122,10 @@ class Hub(Generic[PreparedMessage]):
         except Exception as error:
             target.fail(error)
 
-    def offer_to(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
+    def send_volatile_to(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
         """Deliver `parcel` to one target, behind what was published before, if it can take it at once."""
         self.flush()
-        self._offer(prepared, (target,))
+        self._send_volatile(prepared, (target,))
 
     def flush(self) -> None:
         """Deliver what waits."""
@@ -148,7 +148,7 @@ class Hub(Generic[PreparedMessage]):
             except Exception as error:
                 target.fail(error)
 
-    def _offer(self, prepared: PreparedMessage, targets: Iterable[Target[PreparedMessage]]) -> None:
+    def _send_volatile(self, prepared: PreparedMessage, targets: Iterable[Target[PreparedMessage]]) -> None:
         for target in targets:
             try:
                 target.send_volatile(prepared)

@@ -119,8 +119,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
         """Show the page of one object, with buttons for the actions."""
-        deeds = [(name, title) for _, name, title in self.get_actions(request).values()]
-        return super().changeform_view(request, object_id, form_url, {**(extra_context or {}), "deeds": deeds})
+        admin_actions = [(name, title) for _, name, title in self.get_actions(request).values()]
+        return super().changeform_view(
+            request, object_id, form_url, {**(extra_context or {}), "admin_actions": admin_actions}
+        )
 
 
 def begins_with(field: str, text: str) -> Q:

@@ -58,7 +58,7 @@ class Peer:
         self.client = make(http_session=self.http, engineio_logger=self.log.logger)
         self.happened: list[Happened] = []
         self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Condition()
+        self._arrivals = asyncio.Condition()
 
     async def connect(self, url: str, transports: list[str] | None, namespaces: Sequence[str] = ("/",)) -> None:
         """Connect and note whatever happens in the namespaces."""
@@ -93,8 +93,8 @@ class Peer:
                     return args
             return None
 
-        async with self._news:
-            await self._news.wait_for(lambda: found() is not None)
+        async with self._arrivals:
+            await self._arrivals.wait_for(lambda: found() is not None)
         return found() or []
 
     async def close(self) -> None:
@@ -117,8 +117,8 @@ class Peer:
         self._tasks = asyncio.ensure_future(self._notify())
 
     async def _notify(self) -> None:
-        async with self._news:
-            self._news.notify_all()
+        async with self._arrivals:
+            self._arrivals.notify_all()
 
     def _answer(self) -> Any:
         def answer(data: bytes) -> tuple[Any, ...]:

@@ -56,12 +56,12 @@ def test_processes_that_write_at_the_same_time(database_url: str, tmp_path: Path
     site.manage("shell", "-v", "0", "-c", "from chat.models import Visitor; Visitor.objects.create()")
     command = [sys.executable, "-m", "chat.tests.concurrent_writers"]
     env = os.environ | site.env
-    storms = [
+    writers = [
         subprocess.Popen([*command, str(seed)], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for seed in range(1, PROCESSES + 1)
     ]
-    results = [storm.communicate(timeout=60) for storm in storms]
-    assert [storm.returncode for storm in storms] == [0] * PROCESSES, results
+    results = [writer.communicate(timeout=60) for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * PROCESSES, results
     first, *others = [json.loads(output) for output, _ in results]
     assert len(first) == len(SHARED)
     assert all(receipts == first for receipts in others)

@@ -16,7 +16,7 @@ from channels_socketio.tests.support.raw_client import RawClient, read_packet
 from chat.rooms import namespace_of
 from chat.tests.site import Site
 
-LETTERS = {"three bytes": "文", "escaped": '"', "four bytes": "😀"}
+CHARACTERS = {"three bytes": "文", "escaped": '"', "four bytes": "😀"}
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ async def read_room(client: Client, head: int) -> tuple[Any, list[dict[str, Any]
     return gap, messages
 
 
-@pytest.mark.parametrize("character", LETTERS.values(), ids=LETTERS.keys())
+@pytest.mark.parametrize("character", CHARACTERS.values(), ids=CHARACTERS.keys())
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("count", [22, 60])
 async def test_a_newcomer_gets_the_newest_that_fit_and_fetches_the_rest(

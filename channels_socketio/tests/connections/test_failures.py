@@ -104,7 +104,9 @@ def clumsy(**options: float) -> tuple[Any, list[str]]:
     return serve(Fresh, **options), Fresh.ended
 
 
-async def party(connect: Connect, **options: float) -> tuple[list[SocketIOCommunicator], list[Connection], list[str]]:
+async def connected_clients(
+    connect: Connect, **options: float
+) -> tuple[list[SocketIOCommunicator], list[Connection], list[str]]:
     """Return three clients, their connections, and the reasons of ends."""
     application, ended = clumsy(**options)
     clients = [await connect(application, "/") for _ in range(3)]
@@ -121,7 +123,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> int:
 async def test_nothing_is_left_waiting_however_a_handler_ends(
     connect: Connect, caplog: pytest.LogCaptureFixture, way: str, ack: bool
 ) -> None:
-    (client, other, _), (connection, *_), ended = await party(connect, BACKLOG=1)
+    (client, other, _), (connection, *_), ended = await connected_clients(connect, BACKLOG=1)
     for number in range(4):
         await client.send_to(f'42{number if ack else ""}["work","{way}"]')
     if way in FATAL:
@@ -145,7 +147,7 @@ async def test_nothing_is_left_waiting_however_a_handler_ends(
 async def test_one_that_cannot_be_written_to_ends_alone(
     connect: Connect, caplog: pytest.LogCaptureFixture, event: list[str], number: int
 ) -> None:
-    clients, connections, ended = await party(connect)
+    clients, connections, ended = await connected_clients(connect)
     break_transport(connections[number], "send_prepared", "close")
     del clients[number]
     for _ in range(2):
@@ -158,7 +160,7 @@ async def test_one_that_cannot_be_written_to_ends_alone(
 
 
 async def test_one_that_cannot_write_to_itself_ends_alone(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
-    (client, other, _), (connection, *_), ended = await party(connect)
+    (client, other, _), (connection, *_), ended = await connected_clients(connect)
     break_transport(connection, "send_prepared")
     await client.emit("talk")
     assert (await close_of(client))["code"] == 1011
@@ -172,7 +174,7 @@ async def test_ready_frames_for_one_that_the_server_has_lost_end_it_quietly(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """On uvloop writing to a lost connection is a RuntimeError."""
-    (_, other, _), (connection, *_), ended = await party(connect)
+    (_, other, _), (connection, *_), ended = await connected_clients(connect)
 
     def write(frames: bytes) -> None:
         raise RuntimeError("the handler is closed")
@@ -185,7 +187,7 @@ async def test_ready_frames_for_one_that_the_server_has_lost_end_it_quietly(
 
 
 async def test_one_that_cannot_be_read_again_ends_alone(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
-    (client, other, _), (connection, *_), ended = await party(connect, BACKLOG=1)
+    (client, other, _), (connection, *_), ended = await connected_clients(connect, BACKLOG=1)
     break_transport(connection, "resume")
     for _ in range(4):
         await client.emit("say", "on")
@@ -221,7 +223,7 @@ async def test_a_clean_up_that_fails_leaves_nothing_waiting(connect: Connect, ca
 async def test_one_that_fails_when_all_are_closed_keeps_no_other_open(
     connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clients, connections, ended = await party(connect)
+    clients, connections, ended = await connected_clients(connect)
     break_transport(connections[1], "send_prepared", "close")
     del clients[1]
     await current_runtime().close(Reason.SERVER_SHUTTING_DOWN, 1)
@@ -234,7 +236,7 @@ async def test_one_that_fails_when_all_are_closed_keeps_no_other_open(
 async def test_a_packet_that_cannot_be_handled_ends_its_client_alone(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (client, other, _), _, ended = await party(connect)
+    (client, other, _), _, ended = await connected_clients(connect)
     handle_event = Socket.handle_event
 
     def fail(socket: Socket, args: list[Any], ack_id: int | None) -> None:

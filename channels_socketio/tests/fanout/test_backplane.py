@@ -74,9 +74,9 @@ def redis_layer(url: str) -> Any:
     return RedisPubSubChannelLayer(hosts=[url])
 
 
-def note_letter(letters: list[tuple[str, Any]], site: str, message: dict[str, Any]) -> None:
-    """Keep a letter, and which site has got it."""
-    letters.append((site, message))
+def note_message(messages: list[tuple[str, Any]], site: str, message: dict[str, Any]) -> None:
+    """Keep a message, and which site has got it."""
+    messages.append((site, message))
 
 
 @pytest.fixture(scope="module")
@@ -142,14 +142,14 @@ async def test_who_is_skipped_is_skipped_everywhere(members: list[Member]) -> No
 async def test_sites_that_share_a_redis_server_do_not_hear_each_other(
     redis: Redis, settings: Settings, database: str
 ) -> None:
-    """Neither by news and letters, nor by what a process without clients sends, whatever database they name."""
+    """Neither by news and messages, nor by what a process without clients sends, whatever database they name."""
     sites: dict[str, Member] = {}
     layers = {"one": redis_layer(redis.url), "other": redis_layer(redis.url.removesuffix("/0") + database)}
-    letters: list[tuple[str, Any]] = []
+    messages: list[tuple[str, Any]] = []
     for site, layer in layers.items():
         settings.SECRET_KEY = f"the key of the site that is called {site}"
-        sites[site] = Member("process", layer)  # the name is random in truth: letters are to collide if they can
-        sites[site].backplane.on_message = partial(note_letter, letters, site)
+        sites[site] = Member("process", layer)  # the name is random in truth: messages are to collide if they can
+        sites[site].backplane.on_message = partial(note_message, messages, site)
         await sites[site].backplane.start()
     for site in ("one", "other"):
         settings.SECRET_KEY = f"the key of the site that is called {site}"
@@ -161,10 +161,10 @@ async def test_sites_that_share_a_redis_server_do_not_hear_each_other(
             redis_layer(redis.url), [EVENT, "/", [f"4alone to {site}"], len(f"4alone to {site}"), [], False]
         )
     await eventually(lambda: all(len(site.got["a"]) >= 2 for site in sites.values()), "each heard its own news")
-    await eventually(lambda: len(letters) >= 2, "each got its own letter")
+    await eventually(lambda: len(messages) >= 2, "each got its own message")
     for site, member in sites.items():
         assert sorted(member.got["a"]) == [(f"4alone to {site}",), (f"4to {site}",)]
-    assert sorted(letters, key=str) == [("one", {"to": "one"}), ("other", {"to": "other"})]
+    assert sorted(messages, key=str) == [("one", {"to": "one"}), ("other", {"to": "other"})]
 
 
 def test_a_site_may_name_its_prefix(settings: Settings) -> None:

@@ -178,19 +178,19 @@ def test_joining_again_replaces_the_way_to_the_member() -> None:
 def test_a_delivery_may_end_any_member_without_upsetting_the_others(posts: int) -> None:
     hub, turns, _ = filled({})
 
-    class EndReason(Box):
+    class LeavingBox(Box):
         def deliver(self, prepared: PreparedMessage) -> None:
             super().deliver(prepared)
             for member in "abc":
                 hub.forget(member)
 
-    endings = [EndReason() for _ in "abc"]
-    for member, box in zip("abc", endings, strict=True):
+    boxes = [LeavingBox() for _ in "abc"]
+    for member, box in zip("abc", boxes, strict=True):
         hub.join("/tea", member, box)
     for _ in range(posts):
         hub.publish("/tea", LOG)
     turns.end()
-    assert [len(box.received) for box in endings] == [1, 1, 1]
+    assert [len(box.received) for box in boxes] == [1, 1, 1]
     assert hub.members("/tea") == []
 
 
@@ -266,7 +266,7 @@ def do(hub: Hub[PreparedMessage], turns: Turns, boxes: list[Box], step: str, pre
         case "publish", room:
             hub.publish(room, prepared)
         case "offer", "to":
-            hub.offer_to(boxes[1], prepared)
+            hub.send_volatile_to(boxes[1], prepared)
         case "offer", room:
             hub.send_volatile(room, prepared)
         case "send", *_:

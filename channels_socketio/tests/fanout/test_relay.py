@@ -174,11 +174,11 @@ async def test_no_key_of_a_login_session_is_in_a_letter(redis: Redis, pair: tupl
         async with RawClient(pair[0].port, headers=[cookie]) as home, RawClient(pair[1].port, headers=[cookie]) as away:
             sid = await joined(home)
             await assert_alive(away, sid)
-        letters = []
+        messages = []
         while message := await listener.get_message(ignore_subscribe_messages=True, timeout=0.5):
-            letters.append(message["data"])
-    assert any(sid.encode() in message for message in letters)
-    assert not any(key in message for message in letters)
+            messages.append(message["data"])
+    assert any(sid.encode() in message for message in messages)
+    assert not any(key in message for message in messages)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ async def test_with_the_layer_down_nobody_is_asked(tmp_path: Path) -> None:
 
 
 async def test_a_client_may_be_gone_before_its_question_is_taken_up() -> None:
-    """Two letters that are there already are handled in one turn of the event loop."""
+    """Two messages that are there already are handled in one turn of the event loop."""
     seen: list[str] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -78,19 +78,19 @@ class Client:
         return Position(*found) if found is not None else START
 
 
-async def complete(feed: Feed, lack: Missed, before: Position) -> list[Any]:
+async def complete(feed: Feed, replay: Missed, before: Position) -> list[Any]:
     """Return the events that a socket gets that was at `before`, as `entry.prepare` has it; may raise LookupError."""
     gaps: list[Any] = []
     while True:
-        if lack.missed is not None:
-            before = before._replace(seq=lack.missed[1])
-            gaps.append(["gap", lack.missed, format_offset(before, "/")])
-        if (rest := feed.cache.after(lack.at)) is not None:
-            return gaps + events_of(lack.messages + rest)
+        if replay.missed is not None:
+            before = before._replace(seq=replay.missed[1])
+            gaps.append(["gap", replay.missed, format_offset(before, "/")])
+        if (rest := feed.cache.after(replay.at)) is not None:
+            return gaps + events_of(replay.messages + rest)
         found = await since(feed, before, 1000)
         if found is None:
             raise LookupError("expected fewer deletions")
-        lack = found
+        replay = found
 
 
 class World:
@@ -110,13 +110,13 @@ class World:
 
     async def enter(self, at: Position | None) -> None:
         """Come in, as new or from where an older client was."""
-        lack = None if at is None else await since(self.feed, at, 1000)
+        replay = None if at is None else await since(self.feed, at, 1000)
         before = at
-        if lack is None or before is None:
-            lack, before = await newest(self.feed)
+        if replay is None or before is None:
+            replay, before = await newest(self.feed)
         client = Client(before)
         try:
-            client.events += await complete(self.feed, lack, before)
+            client.events += await complete(self.feed, replay, before)
         except LookupError:  # the link is closed, and the client comes as a new one
             await self.enter(None)
         else:
@@ -207,10 +207,10 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, caplo
 @pytest.mark.usefixtures("quick")
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(WHAT), st.integers(0, 1000)), min_size=50, max_size=200))
-def test_every_client_gets_the_log_once_and_in_order_whatever_happens(deeds: list[tuple[str, int]]) -> None:
+def test_every_client_gets_the_log_once_and_in_order_whatever_happens(steps: list[tuple[str, int]]) -> None:
     async def play() -> World:
         world = World()
-        for what, number in deeds:
+        for what, number in steps:
             # A log that fails while a client comes in ends that client: see history/test_recovery.py.
             if what != "break" or all(task.done() for task in world.entering):
                 await world.do(what, number)
@@ -409,7 +409,7 @@ async def test_new_clients_who_find_too_little_in_memory_share_one_reading() -> 
     readings = sqlite_log.readings
     cached_newest = await asyncio.gather(*(newest(process.feed) for _ in range(10)))
     assert sqlite_log.readings == readings + 1
-    assert all(lack == cached_newest[0][0] for lack, _ in cached_newest)
+    assert all(replay == cached_newest[0][0] for replay, _ in cached_newest)
     assert len(events_of(cached_newest[0][0].messages)) == 50
     await newest(process.feed)
     assert sqlite_log.readings == readings + 1
@@ -448,8 +448,8 @@ async def test_news_that_come_while_the_newest_are_read_are_neither_lost_nor_dou
     await eventually(lambda: sqlite_log.waiting, "the log is read")
     announce(process, sqlite_log.append(61))
     sqlite_log.answer()
-    (lack, before) = await entering
-    assert (await complete(process.feed, lack, before))[-1:] == entries(61, deletions=1)
+    (replay, before) = await entering
+    assert (await complete(process.feed, replay, before))[-1:] == entries(61, deletions=1)
     announce(process, sqlite_log.append(62))
     assert process.listener.events == [["deleted", 60, "60.1./"], *entries(61, 62, deletions=1)]
     process.feeds.leave(process.feed)
@@ -461,9 +461,9 @@ async def test_who_missed_much_gets_all_pages_of_it() -> None:
     for number in range(1, 201):
         sqlite_log.append(number)
     process = Process(sqlite_log)
-    lack = await since(process.feed, Position(10, 0), 500)
-    assert lack is not None
-    assert await complete(process.feed, lack, Position(10, 0)) == entries(*range(11, 201))
+    replay = await since(process.feed, Position(10, 0), 500)
+    assert replay is not None
+    assert await complete(process.feed, replay, Position(10, 0)) == entries(*range(11, 201))
     process.feeds.leave(process.feed)
 
 
@@ -487,11 +487,11 @@ async def test_of_long_entries_the_newest_are_sent_and_the_gap_before_them_is_to
     for _ in range(300):
         sqlite_log.append(LONG)
     process = Process(sqlite_log)
-    lack = await since(process.feed, at, 500)
-    assert lack is not None
-    assert (lack.missed, lack.head) == (missed, 300)
+    replay = await since(process.feed, at, 500)
+    assert replay is not None
+    assert (replay.missed, replay.head) == (missed, 300)
     assert sqlite_log.readings <= 4
-    sent = [event for event in await complete(process.feed, lack, at) if event[0] == "entry"]
+    sent = [event for event in await complete(process.feed, replay, at) if event[0] == "entry"]
     assert [offset for _, _, offset in sent] == [f"{number}.0./" for number in range(first, 301)]
     for _, _, offset in sent[:-1]:
         found = parse_offset(offset, "/")
@@ -511,10 +511,10 @@ async def test_long_entries_among_short_ones_are_the_gap_that_the_log_is_asked_f
     sqlite_log.delete(200)
     sqlite_log.delete(140)
     process = Process(sqlite_log)
-    lack = await since(process.feed, START, 500)
-    assert lack is not None
-    assert lack.missed == (1, 127)
-    events = await complete(process.feed, lack, START)
+    replay = await since(process.feed, START, 500)
+    assert replay is not None
+    assert replay.missed == (1, 127)
+    events = await complete(process.feed, replay, START)
     assert [(event, data) for event, data, _ in events[:3]] == [
         ("gap", (1, 127)),
         ("deleted", 200),
@@ -543,9 +543,9 @@ async def test_who_missed_little_gets_it_from_memory(sqlite_log: SQLiteLog, proc
     for number in range(80):
         announce(process, sqlite_log.append(number))
     readings = sqlite_log.readings
-    lack = await since(process.feed, at, 500)
-    assert lack is not None
-    assert [data for _, data, _ in await complete(process.feed, lack, at)] == list(range(80))
+    replay = await since(process.feed, at, 500)
+    assert replay is not None
+    assert [data for _, data, _ in await complete(process.feed, replay, at)] == list(range(80))
     assert sqlite_log.readings == readings
 
 
@@ -571,13 +571,13 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
         announce(process, sqlite_log.append(data))
     for seq in (1, 3, 2):
         announce(process, sqlite_log.delete(seq))
-    lack = await since(process.feed, at, 2)
-    if lack is None:
+    replay = await since(process.feed, at, 2)
+    if replay is None:
         assert missed == "fresh"
         return
-    assert lack.missed == missed
-    assert lack.head == 5
-    events = await complete(process.feed, lack, at)
+    assert replay.missed == missed
+    assert replay.head == 5
+    events = await complete(process.feed, replay, at)
     assert [data for event, data, _ in events if event != "gap"] == rest
 
 

@@ -172,8 +172,8 @@ async def test_processes_of_a_site_count_together_and_those_of_another_by_themse
     options = {"CONNECTIONS_PER_ADDRESS": 1, "LIMITS_REDIS": redis.url}
     keys = [f"the key of the site that is called {name}" for name in ("one", "one", "other")]
     with ExitStack() as stack:
-        halls = [stack.enter_context(EchoApp(tmp_path, "serve", options, {"SECRET_KEY": key})) for key in keys]
-        first, second, foreign = (echo_app.ws_url for echo_app in halls)
+        echo_apps = [stack.enter_context(EchoApp(tmp_path, "serve", options, {"SECRET_KEY": key})) for key in keys]
+        first, second, foreign = (echo_app.ws_url for echo_app in echo_apps)
         await dial(first)
         with pytest.raises(InvalidStatus):
             await dial(second)

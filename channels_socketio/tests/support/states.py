@@ -30,7 +30,7 @@ An application refuses a handshake with 4 and 403, and a message of its own.
 A refusal with `Retry-After` may be tried again, whatever its row says.
 """
 INSIDE = "These refuse a namespace or an event. The connection goes on."
-ENDINGS = "The event `session ended` carries these. An application may add its own."
+END_REASONS = "The event `session ended` carries these. An application may add its own."
 Transitions = Mapping[Any, Mapping[Any, enum.Enum]]
 
 
@@ -66,7 +66,7 @@ def page() -> str:
     from channels_socketio.sessions import end_reasons
     from channels_socketio.transports import polling, websocket
 
-    endings = [value for value in vars(end_reasons).values() if isinstance(value, end_reasons.EndReason)]
+    reasons = [value for value in vars(end_reasons).values() if isinstance(value, end_reasons.EndReason)]
     name = logging.getLevelName
     return "\n".join(
         [
@@ -83,7 +83,7 @@ def page() -> str:
                 ["reason", "close code", "log level", "may come back", "told by polling"],
                 [(row.text, row.close_code, name(row.log_level), row.comes_back, row.is_told) for row in Reason],
             ),
-            table("Endings: `EndReason`", ENDINGS, ["reason", "message"], endings),
+            table("End reasons: `EndReason`", END_REASONS, ["reason", "message"], reasons),
             table(
                 "Refusals of requests: `Refusal`",
                 REFUSALS,
@@ -101,6 +101,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "channels_socketio.tests.settings")
     django.setup()
     PATH.write_text(page())
