@@ -214,6 +214,8 @@ def publish(kind: str, *args: Any, using: str | None = None, unheard: str | None
         return
     try:
         work()
+    except Warning:  # of a site that turns warnings into errors
+        raise
     except Exception:
         logger.exception("Publishing of the kind %r failed.", kind)
 

@@ -137,6 +137,7 @@ class Admission:
         self.refuse_rotated(scope)
         if "session" in scope and "user" not in scope:
             scope["user"] = await read_user(scope)
+        scope["handshake"] = Handshake.of(scope)
         await self.admit(scope)
 
     def refuse_rotated(self, scope: Any) -> None:

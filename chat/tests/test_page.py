@@ -273,7 +273,7 @@ def test_the_page_makes_sense_without_eyes_and_mouse(site: Site, come: Come) -> 
     anna.page.keyboard.type("first")
     anna.page.keyboard.press("Shift+Enter")
     anna.page.keyboard.type("second")
-    anna.page.keyboard.press("BrowserTab")
+    anna.page.keyboard.press("Tab")
     expect(anna.page.get_by_role("button", name="Send")).to_be_focused()
     anna.page.keyboard.press("Enter")
     expect(bert.messages.last.locator(".text")).to_have_js_property("textContent", "first\nsecond")
