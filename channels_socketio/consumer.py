@@ -162,6 +162,11 @@ class SocketIOConsumer:
         """The Django user, always the same one, as it was at the handshake or when its name changed."""
         return self.socket.connection.scope["user"]
 
+    @property
+    def leaving(self) -> bool:
+        """Whether no more events reach the client, or the process is about to end: time to be brief."""
+        return not self.socket.connected or self.socket.connection.runtime.closing
+
     async def fresh_session(self) -> Any:
         """Read the login session again; the answer is `self.session` from then on.
 

@@ -132,6 +132,6 @@ class ChatConsumer(SocketIOConsumer):
         try:
             await count_message(visitor, first=not self.spoke and self.head == 0)
         except Refused:
-            if self.socket.connected and not self.socket.connection.runtime.closing:
+            if not self.leaving:
                 await asyncio.sleep(REST)
             raise

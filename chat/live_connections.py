@@ -27,6 +27,7 @@ from channels_socketio.loops import PerLoop
 from chat.database import DatabaseThread
 from chat.models import LiveConnection, ServerProcess
 from chat.rooms import room_of
+from chat.sql import WRITE_CONNECTION
 
 if TYPE_CHECKING:
     from channels_socketio.connections.connection import Connection
@@ -38,19 +39,11 @@ ADDRESS_LENGTH = 50
 AT_ONCE = 50  # rows in one transaction
 REST = 0.02  # seconds between two
 
-# Plain SQL for the same reason as in `services`: whoever connects pays for it.
-WRITE = (
-    "INSERT INTO chat_liveconnection "
-    "(id, process_id, login_session_id, user_id, rooms, transport, address, user_agent, since) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) "
-    "ON CONFLICT (id) DO UPDATE SET login_session_id = excluded.login_session_id, user_id = excluded.user_id, "
-    "rooms = excluded.rooms, transport = excluded.transport"
-)
 
 Row = tuple[Any, ...]
 
 logger = logging.getLogger(__name__)
-thread = DatabaseThread("chat-roster")
+thread = DatabaseThread("chat-live-connections")
 
 
 class LiveConnections:
@@ -148,7 +141,7 @@ def write(process: str, rows: Sequence[Row], gone: Sequence[str], sweeps: bool) 
         LiveConnection.objects.filter(pk__in=gone).delete()
         if rows:
             with connection.cursor() as cursor:
-                cursor.executemany(WRITE, [(*row[:-1], adapted(row[-1])) for row in rows])
+                cursor.executemany(WRITE_CONNECTION, [(*row[:-1], adapted(row[-1])) for row in rows])
     if sweeps:
         ServerProcess.objects.filter(heartbeat__lt=ServerProcess.oldest_heartbeat()).delete()
     return known
@@ -160,7 +153,7 @@ def remove(process: str) -> None:
 
 
 def row_of(process: str, found: "Connection") -> Row:
-    """Return the values for WRITE, the last of them not adapted to the database yet."""
+    """Return the values for WRITE_CONNECTION, the last of them not adapted to the database yet."""
     scope = found.scope
     session, user = scope.get("session"), scope.get("user")
     rooms = " ".join(sorted(room_of(each.kwargs) for each in found.sockets.values() if each.connected))

@@ -37,21 +37,10 @@ from channels_socketio.history.log import Item, Position
 from channels_socketio.protocol.reasons import Refusal
 from chat.models import FOREVER, Message, Room, lies_ahead
 from chat.rooms import deletion_item, iso, message_item, namespace_of
+from chat.sql import FIND_REPEATS, FIND_ROOMS, FIND_VISITORS, INSERT_MESSAGE, MOVE_HEAD
 
 LONGEST_TEXT = 2000
 
-# A cross join, because SQLite keeps its order: for each of a few wanted keys one search in the index.
-FIND = (
-    "WITH wanted (visitor, id) AS (VALUES {}) "
-    "SELECT visitor_id, client_id, seq, at FROM wanted CROSS JOIN chat_message "
-    "WHERE visitor_id = wanted.visitor AND client_id = wanted.id"
-)
-FIND_VISITORS = "SELECT id, banned_until, muted_until FROM chat_visitor WHERE id IN ({})"
-FIND_ROOMS = "SELECT id, slug, head, deletions FROM chat_room WHERE slug IN ({}) ORDER BY id"
-INSERT = (
-    "INSERT INTO chat_message (room_id, seq, visitor_id, client_id, name, text, at) VALUES (%s, %s, %s, %s, %s, %s, %s)"
-)
-MOVE_HEAD = "UPDATE chat_room SET head = %s WHERE id = %s"
 TRIES = 3
 UNSTORABLE = (IntegrityError, DataError, UnicodeError)  # what one draft can do to a transaction
 
@@ -209,7 +198,7 @@ def append(drafts: Sequence[Draft]) -> tuple[list[Receipt], list[Announcement]]:
         receipts.append(Receipt(seq=room.head, at=shown, id=item.data["id"]))
         announcements.append(Announcement(namespace_of(room.slug), item))
     with connection.cursor() as cursor:
-        cursor.executemany(INSERT, rows)
+        cursor.executemany(INSERT_MESSAGE, rows)
         cursor.executemany(MOVE_HEAD, [(room.head, room.pk) for room in rooms.values()])
     return receipts, announcements
 
@@ -265,7 +254,9 @@ def find_repeats(drafts: Iterable[Draft]) -> dict[tuple[int, UUID], Receipt]:
     if not wanted:
         return {}
     found = {}
-    for visitor, client_id, seq, at in select(FIND.format(", ".join(["(%s, %s)"] * (len(wanted) // 2))), wanted):
+    for visitor, client_id, seq, at in select(
+        FIND_REPEATS.format(", ".join(["(%s, %s)"] * (len(wanted) // 2))), wanted
+    ):
         known = client_id if isinstance(client_id, UUID) else UUID(client_id)
         found[visitor, known] = Receipt(seq=seq, at=iso(aware(at)), id=str(known))
     return found

@@ -11,7 +11,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from channels_socketio.exceptions import Refused
 from channels_socketio.history.log import Position
-from chat import services
+from chat import services, sql
 from chat.models import Message, Room, Visitor
 from chat.services import Announcement, Draft, Receipt, clean_text, commit, delete_message, post
 from chat.sessions import SessionStore
@@ -260,6 +260,6 @@ def test_deletions_at_once_are_counted_once(visitor: int, announced: list[Announ
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="asks SQLite for its plan")
 def test_finding_repeats_searches_the_index() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN QUERY PLAN " + services.FIND.format("(1, 'a'), (2, 'b')"))
+        cursor.execute("EXPLAIN QUERY PLAN " + sql.FIND_REPEATS.format("(1, 'a'), (2, 'b')"))
         plan = [row[3] for row in cursor.fetchall()]
     assert any("SEARCH chat_message USING INDEX" in line and "client_id=?" in line for line in plan)
