@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.urls.resolvers import RoutePattern
 
+from ..history.recovery import read_claim
 from ..options import Options
+from ..protocol.socketio import ConnectRequested
 from ..sessions.end_reasons import EndReason
+from .runtime import new_id
+from .socket import Socket
 
 if TYPE_CHECKING:
     from ..consumer import SocketIOConsumer
+    from .connection import Connection
 
 Review = Callable[[Any], EndReason | None]
 
@@ -44,3 +49,20 @@ class Application:
     options: Options
     review: Review
     endpoint: Any = None
+
+    def open_socket(self, connection: "Connection", event: ConnectRequested) -> bool:
+        """Make the socket that a client asks for; return False for a namespace that no consumer has."""
+        found = self.routes.match(event.namespace)
+        if found is None:
+            return False
+        consumer_class, kwargs = found
+        auth, claim = event.auth, None
+        if consumer_class.log is not None:
+            owner, seconds = connection.handshake.owner, self.options.recovery_seconds
+            auth, claim = read_claim(auth, event.namespace, owner, seconds)
+            claim = claim if self.options.recovery else None
+        socket_id = new_id() if claim is None or claim.pid is None else claim.socket_id
+        socket = Socket(connection, consumer_class, event.namespace, kwargs, socket_id)
+        connection.sockets[event.namespace] = socket
+        socket.handle_connect(auth, claim)
+        return True

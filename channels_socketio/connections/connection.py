@@ -3,8 +3,7 @@
 After any input: feed, dispatch, flush. `deliver` is the one function that sends to a client: its own
 packets come there by way of the hub, which keeps them in order with what is published.
 
-An error of the server's that concerns one client ends that client and nobody else. Whoever loops over several catches
-what one of them raises and gives it to its `fail`, the one place where that is logged.
+An error of the server's that concerns one client ends that client alone: every loop over several gives it to `fail`.
 """
 
 import hashlib
@@ -18,7 +17,6 @@ from typing import Any
 
 from ..exceptions import Refused, session_gone
 from ..fanout.prepared import PreparedMessage
-from ..history.recovery import read_claim
 from ..limits.connection_counts import Slot
 from ..limits.rates import notices
 from ..protocol.engine import PINGED, EngineClosed, EngineProtocol, MessageReceived, PongReceived
@@ -38,7 +36,7 @@ from ..sessions.registry import Login
 from ..sessions.session_data import read_again
 from .application import Application
 from .handshake import Handshake
-from .runtime import current_runtime, new_id
+from .runtime import current_runtime
 from .socket import Socket
 from .socket_state import CONNECTED
 from .transport import Transport
@@ -258,12 +256,13 @@ class Connection:
             self.runtime.hub.send(self, PreparedMessage(packets))
 
     def deliver(self, prepared: PreparedMessage) -> None:
-        """Send a parcel; closes a client that does not keep up. Part of the hub's contract."""
+        """Send a message; closes a client that does not keep up. Part of the hub's contract."""
         if self.close_reason is not None:
             return
         unconfirmed = self._unconfirmed
         if unconfirmed > self._budget:
-            self._give_up()
+            self.engine.data_to_send()  # nothing more goes to a client that does not read
+            self.close(Reason.SLOW_CONSUMER, f"more than {self._budget} bytes unconfirmed")
             return
         self._unconfirmed = unconfirmed + prepared.size
         self.transport.send_prepared(prepared)
@@ -271,16 +270,14 @@ class Connection:
             self._probe()
 
     def send_volatile(self, prepared: PreparedMessage) -> None:
-        """Send a parcel unless it would have to wait. Part of the hub's contract."""
+        """Send a message unless it would have to wait. Part of the hub's contract."""
         if self.transport.ready:
             self.deliver(prepared)
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` is due, as a loop time."""
-        engine, protocol = self.engine.next_deadline(), self.protocol.next_deadline()
-        if engine is None or protocol is None:
-            return protocol if engine is None else engine
-        return min(engine, protocol)
+        deadlines = (self.engine.next_deadline(), self.protocol.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`; part of Timers' contract."""
@@ -363,27 +360,12 @@ class Connection:
             case AckReceived():
                 self.sockets[event.namespace].handle_ack(event.ack_id, event.args)
             case ConnectRequested():
-                self._connect(event)
+                if not self.application.open_socket(self, event):
+                    self.protocol.refuse(event.namespace, {"message": SocketRefusal.UNKNOWN_NAMESPACE.message})
             case DisconnectReceived():
                 self.sockets.pop(event.namespace).handle_end(Reason.CLIENT_DISCONNECT.text)
             case Failed():
                 self.close(event.reason, event.detail)
-
-    def _connect(self, event: ConnectRequested) -> None:
-        found = self.application.routes.match(event.namespace)
-        if found is None:
-            self.protocol.refuse(event.namespace, {"message": SocketRefusal.UNKNOWN_NAMESPACE.message})
-            return
-        consumer_class, kwargs = found
-        auth, claim = event.auth, None
-        if consumer_class.log is not None:
-            options = self.application.options
-            auth, claim = read_claim(auth, event.namespace, self.handshake.owner, options.recovery_seconds)
-            claim = claim if options.recovery else None
-        socket_id = new_id() if claim is None or claim.pid is None else claim.socket_id
-        socket = Socket(self, consumer_class, event.namespace, kwargs, socket_id)
-        self.sockets[event.namespace] = socket
-        socket.handle_connect(auth, claim)
 
     def _probe(self) -> None:
         self.engine.send_ping(self.runtime.now())
@@ -416,7 +398,3 @@ class Connection:
             step(*args)
         except Exception as error:
             self.fail(error)
-
-    def _give_up(self) -> None:
-        self.engine.data_to_send()  # nothing more goes to a client that does not read
-        self.close(Reason.SLOW_CONSUMER, f"more than {self._budget} bytes unconfirmed")

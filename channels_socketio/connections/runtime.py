@@ -17,11 +17,11 @@ from ..limits.connection_counts import ConnectionCounts
 from ..loops import PerLoop
 from ..protocol.reasons import Reason
 from ..sessions.monitor import SessionMonitor
-from .application import Application
 from .timers import Timers
 from .tracker import ConnectionTracker
 
 if TYPE_CHECKING:
+    from .application import Application
     from .connection import Connection
     from .socket import Socket
 

@@ -33,6 +33,8 @@ TOO_MANY_UNKNOWN_SIDS = "too many unknown sids"
 RETRY_AFTER = 10  # seconds, for clients that have too many connections: some of them may be dead already
 LATE_RETRY = 1  # seconds, for clients whose new cookie is on its way
 
+LOG_LEVELS = {refusal.message: refusal.log_level for refusal in Refusal}
+
 Admit = Callable[[Any], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
@@ -162,7 +164,8 @@ class Admission:
             text = "Refused a request from %s%s: too many were for connections that are none."
             notices.note("strays", text, address_of(scope), hint(scope))
         else:
-            logger.info("Refused a handshake from %s: %s", address_of(scope), refused.message)
+            level = LOG_LEVELS.get(refused.message, logging.INFO)  # the application has refusals of its own
+            logger.log(level, "Refused a handshake from %s: %s", address_of(scope), refused.message)
 
     async def _take_slot(self, handshake: Handshake) -> Slot:
         runtime, options = current_runtime(), self.application.options

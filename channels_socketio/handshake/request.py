@@ -34,9 +34,6 @@ FOR_THE_HANDSHAKE = frozenset(
 )
 
 
-Fault = Refusal  # as the server calls it
-
-
 class HandshakeError(Exception):
     """A request that Engine.IO does not allow; answered with the status and the JSON of its refusal."""
 

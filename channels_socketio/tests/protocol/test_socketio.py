@@ -226,6 +226,12 @@ def test_a_namespace_too_many_is_refused_and_the_others_go_on() -> None:
     assert protocol.events_received() == [DisconnectReceived("/a"), ConnectRequested("/c", {})]
 
 
+def test_a_peer_may_be_told_why_before_it_is_disconnected() -> None:
+    protocol = joined()
+    protocol.disconnect("/", ["session ended", {"reason": "why"}])
+    assert protocol.data_to_send() == ['2["session ended",{"reason":"why"}]', "1"]
+
+
 def test_a_refused_or_disconnected_peer_may_ask_again() -> None:
     protocol = SocketIOProtocol(OPTIONS, START)
     answers: list[Callable[[], None]] = [
