@@ -10,9 +10,8 @@ import hashlib
 import logging
 import math
 import sys
-import time
 from collections.abc import Callable, Sequence
-from time import monotonic_ns
+from time import monotonic_ns, time
 from typing import Any
 
 from ..exceptions import Refused, session_gone
@@ -93,7 +92,7 @@ class Connection:
         self.slot = slot
         self.sockets: dict[str, Socket] = {}
         self.scheduled_at = math.inf
-        self.since = time.time()
+        self.since = time()
         self.close_reason: Reason | None = None
         self.login: Login | None = None
         self._budget = application.options.queue_budget
@@ -125,7 +124,7 @@ class Connection:
 
     @property
     def busy(self) -> bool:
-        """Whether handlers of its sockets run, also those that clean up after the close."""
+        """Whether handlers run, also those that clean up after the close."""
         return self._backlog > 0
 
     def open(self) -> None:
@@ -220,7 +219,7 @@ class Connection:
             else:
                 self.refuse(socket, Refused(EVENT, end_reason.message))
         self.runtime.hub.flush()
-        if not self.closed:  # still: what waited may have been too much for the client
+        if not self.closed:
             self._shut(Reason.SESSION_ENDED, end_reason.reason)
 
     def rotate(self) -> None:
@@ -313,7 +312,7 @@ class Connection:
         del self.sockets[socket.namespace]
         self.protocol.disconnect(socket.namespace, last)
         self.flush()
-        socket.handle_end(reason.text)
+        socket.handle_end((self.close_reason or reason).text)  # that was too much for a client that does not keep up
 
     def begin_event(self) -> None:
         """Count an event that waits for its handler."""
@@ -337,6 +336,7 @@ class Connection:
                     case PongReceived():
                         self._unconfirmed -= self._unconfirmed_at_ping or 0
                         self._unconfirmed_at_ping = None
+                        self.runtime.timers.schedule(self)
                     case EngineClosed():
                         closed = engine_event
             for event in self.protocol.events_received():
@@ -350,7 +350,7 @@ class Connection:
         if self.engine.state is PINGED:
             self._mark_ping()
         self.flush()
-        if self.protocol.reassembly is not None:  # the only thing that a client sends which brings a deadline nearer
+        if self.protocol.reassembly is not None:  # only this and a pong bring a deadline nearer
             self.runtime.timers.schedule(self)
 
     def _dispatch(self, event: SocketIOEvent) -> None:

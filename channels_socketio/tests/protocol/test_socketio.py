@@ -227,7 +227,7 @@ def test_a_namespace_too_many_is_refused_and_the_others_go_on() -> None:
 
 
 def test_a_peer_may_be_told_why_before_it_is_disconnected() -> None:
-    protocol = joined()
+    protocol = joined("/")
     protocol.disconnect("/", ["session ended", {"reason": "why"}])
     assert protocol.data_to_send() == ['2["session ended",{"reason":"why"}]', "1"]
 
