@@ -19,7 +19,7 @@ def end_sessions(session_keys: Iterable[str], end_reason: EndReason = ENDED, usi
     publish(END_SESSIONS, _hashes(session_keys), *end_reason, using=using)
 
 
-def end_user(user: Any, end_reason: EndReason, using: str | None = None) -> None:
+def end_user(user: Any, end_reason: EndReason = ENDED, using: str | None = None) -> None:
     """End the connections of all login sessions of a user: a model instance or a primary key."""
     publish(END_USER, _pk(user), *end_reason, using=using)
 

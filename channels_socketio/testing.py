@@ -1,8 +1,9 @@
 """A test client that speaks Socket.IO, on Channels' WebsocketCommunicator.
 
 communicator = SocketIOCommunicator(application, cookies={"sessionid": key})
-assert await communicator.connect()
-ack = await communicator.call("send chat", {"msg": "hello"})
+assert await communicator.connect() == (True, None)
+await communicator.join("/pots/green")
+ack = await communicator.call("pour", 2, namespace="/pots/green")
 event = await communicator.receive_event()
 await communicator.disconnect()
 """

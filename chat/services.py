@@ -37,7 +37,7 @@ from channels_socketio.history.log import Item, Position
 from channels_socketio.protocol.reasons import Refusal
 from chat.models import FOREVER, Message, Room, lies_ahead
 from chat.rooms import deletion_item, iso, message_item, namespace_of
-from chat.sql import FIND_REPEATS, FIND_ROOMS, FIND_VISITORS, INSERT_MESSAGE, MOVE_HEAD
+from chat.sql import FIND_REPEATS, FIND_ROOMS, FIND_VISITORS, INSERT_MESSAGE, LOCK, MOVE_HEAD
 
 LONGEST_TEXT = 2000
 
@@ -215,7 +215,7 @@ def lock_rooms(slugs: Collection[str]) -> dict[str, Room]:
 
 def find_rooms(slugs: Collection[str]) -> dict[str, Room]:
     """Return those of the rooms that exist, locked in the order of their primary keys."""
-    lock = " FOR UPDATE" if connection.features.has_select_for_update else ""  # SQLite's transaction is the lock
+    lock = LOCK if connection.features.has_select_for_update else ""  # SQLite's transaction is the lock
     rows = select(FIND_ROOMS + lock, slugs)
     return {slug: Room(pk=pk, slug=slug, head=head, deletions=deletions) for pk, slug, head, deletions in rows}
 

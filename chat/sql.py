@@ -1,4 +1,4 @@
-"""All statements in plain SQL, for SQLite and PostgreSQL: what another database would have to know.
+"""The statements in plain SQL, for SQLite and PostgreSQL: what another database would have to know.
 
 Why they are plain SQL is said where they are used: `chat.services` and `chat.live_connections`.
 """
@@ -14,6 +14,7 @@ FIND_ROOMS = "SELECT id, slug, head, deletions FROM chat_room WHERE slug IN ({})
 INSERT_MESSAGE = (
     "INSERT INTO chat_message (room_id, seq, visitor_id, client_id, name, text, at) VALUES (%s, %s, %s, %s, %s, %s, %s)"
 )
+LOCK = " FOR UPDATE"  # where rows can be locked
 MOVE_HEAD = "UPDATE chat_room SET head = %s WHERE id = %s"
 WRITE_CONNECTION = (
     "INSERT INTO chat_liveconnection "

@@ -33,12 +33,12 @@ class LogUnavailable(Exception):
 
 
 class Missed(NamedTuple):
-    """What a socket lacks: `parcels`, and then all after `at`. `head` is the newest entry that it is told of."""
+    """What a socket lacks: `messages`, and then all after `at`. `head` is the newest entry that it is told of."""
 
     at: Position
     head: int
     messages: list[PreparedMessage]
-    missed: tuple[int, int] | None = None  # first and last of entries too many, or too long, to be sent
+    left_out: tuple[int, int] | None = None  # first and last of entries too many, or too long, to be sent
 
 
 async def since(feed: Feed, at: Position, limit: int) -> Missed | None:
@@ -56,21 +56,19 @@ async def since(feed: Feed, at: Position, limit: int) -> Missed | None:
         return Missed(at._replace(seq=position.seq), position.seq, [], (at.seq + 1, position.seq))
     if feed.cache.holds(at):
         return Missed(at, position.seq, [])
-    cached_newest = await feed.missed(at, limit)
-    return None if cached_newest is None else replay_of(cached_newest)
+    entries = await feed.missed(at, limit)
+    return None if entries is None else replay_of(entries)
 
 
-def replay_of(cached_newest: NewestEntries) -> Missed:
-    """Return what a socket lacks that is sent `shown` first."""
-    return Missed(
-        cached_newest.position, cached_newest.position.seq, list(cached_newest.messages), cached_newest.missed
-    )
+def replay_of(entries: NewestEntries) -> Missed:
+    """Return what a socket lacks that is sent `entries` first."""
+    return Missed(entries.position, entries.position.seq, list(entries.messages), entries.missed)
 
 
 async def newest(feed: Feed) -> tuple[Missed, Position]:
     """Return what a new socket lacks, and where it is before it has got that."""
-    cached_newest = feed.cached_newest() or await feed.newest()
-    return replay_of(cached_newest), cached_newest.before
+    entries = feed.cached_newest() or await feed.newest()
+    return replay_of(entries), entries.before
 
 
 async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[PreparedMessage]:
@@ -82,11 +80,11 @@ async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Pre
     beginning = begin_or_recover(socket, feed, claim)
     waits = claim is not None or feed.cached_newest() is None
     replay = await (in_time(beginning) if waits else beginning)  # a timer costs more than all the rest
-    await socket.greet(replay.head, replay.missed)
+    await socket.greet(replay.head, replay.left_out)
     while (rest := feed.cache.after(replay.at)) is None:
         replay = await in_time(go_on(socket, feed))
-        if replay.missed is not None:
-            await socket.skip(*replay.missed)
+        if replay.left_out is not None:
+            await socket.skip(*replay.left_out)
     return replay.messages + rest
 
 

@@ -106,7 +106,7 @@ class Runtime:
         (self.hub.send_volatile if volatile else self.hub.publish)(namespace, prepared)
 
     async def _run_shutdown_hooks(self, seconds: float) -> None:
-        """Await what others asked to have done last (`farewells`), at most `seconds`."""
+        """Await what `on_shutdown` holds, at most `seconds`."""
         tasks = [asyncio.ensure_future(hook()) for hook in self.on_shutdown]
         if not tasks:
             return
@@ -115,7 +115,7 @@ class Runtime:
             task.cancel()
         for task in done:
             if not task.cancelled() and (error := task.exception()) is not None:
-                logger.error("A farewell failed: %s: %s", type(error).__name__, error)
+                logger.error("A shutdown hook failed: %s: %s", type(error).__name__, error)
 
     def _end_socket(self, socket_id: str) -> None:
         """A client is back as the socket with this id, on any process: the link that it had must be dead."""

@@ -19,7 +19,7 @@ GRAINS = 8  # in a second
 
 
 class Timed(Protocol):
-    """What has deadlines. `watched_until` belongs to Timers; it starts as infinity."""
+    """What has deadlines. `scheduled_at` belongs to Timers; it starts as infinity."""
 
     scheduled_at: float
 
@@ -44,7 +44,7 @@ class Timers:
         self._due = math.inf  # uvloop's handles do not tell
 
     def schedule(self, timed: Timed) -> None:
-        """Note the deadline of `watched`; call it whenever that may have come nearer."""
+        """Note the deadline of `timed`; call it whenever that may have come nearer."""
         when = timed.next_deadline()
         if when is None:
             return

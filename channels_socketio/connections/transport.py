@@ -26,7 +26,7 @@ class Transport(Protocol):
         """Whether a packet would be on its way at once."""
 
     def send_prepared(self, prepared: PreparedMessage) -> None:
-        """Send what is in a parcel behind what was sent before."""
+        """Send what is in a message behind what was sent before."""
 
     def close(self, reason: Reason) -> None:
         """Close the way to the client, behind what was sent before."""

@@ -35,7 +35,7 @@ from .prepared import PreparedMessage
 
 logger = logging.getLogger(__name__)
 
-DIRECT = "socketio.letter"  # type of the layer messages for one process
+DIRECT = "socketio.direct"  # type of the layer messages for one process
 EVENT = "event"  # the kind that goes straight to the hub: topic, packets, their size, skip, volatile
 OUTBOX_LIMIT = 10_000  # publications that may wait for the layer
 BATCH = 100  # publications in one layer message
@@ -114,7 +114,7 @@ class Backplane:
         """
         assert self._layer is not None  # noqa: S101  (for the type checker)
         try:
-            await self._layer.group_send(process_group(self._group, process), {"type": DIRECT, "letter": message})
+            await self._layer.group_send(process_group(self._group, process), {"type": DIRECT, "message": message})
         except Exception as error:  # each layer has its own
             logger.warning("A message to another process was lost: %s: %s", type(error).__name__, error)
             return False
@@ -164,7 +164,7 @@ class Backplane:
     def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] == DIRECT:
             if self.on_message is not None:
-                self.on_message(message["letter"])
+                self.on_message(message["message"])
             return
         if message["process"] == self._process:
             return

@@ -1,17 +1,17 @@
-"""Fan-out inside one process: rooms, their members, and one encoded parcel for all of them.
+"""Fan-out inside one process: rooms, their members, and one encoded message for all of them.
 
 What is published waits for the end of the event loop's turn and is then joined: a target gets one write with
 everything of that turn, in order. At low load that is no delay worth the name, for the flush is the next thing the
 loop does; at high load the number of system calls falls by the size of the batch.
 
 The alternatives: a write for each packet costs a system call for each delivery, which is most of its price; a
-queue for each client costs several operations on it for each delivery, while here a room's parcels are joined once
-for all members. The price is a slower path for targets that in one turn get more than one room's parcels, or some of
+queue for each client costs several operations on it for each delivery, while here a room's messages are joined once
+for all members. The price is a slower path for targets that in one turn get more than one room's messages, or some of
 their own in between: theirs are collected one by one, to keep the order.
 
 Mirrored maps, no `await`: what is true before a call is true after it. The hub knows neither connections nor
-parcels: a target has `deliver`, and `join` makes one parcel of several. A target that raises is told so by `fail`, and
-the others get all that is theirs.
+messages: a target has `deliver`, and `join` makes one message of several. A target that raises is told so by `fail`,
+and the others get all that is theirs.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -25,17 +25,17 @@ class Target(Protocol[Handed]):
     """Whoever writes to one client. No method waits, and `fail` raises nothing."""
 
     def deliver(self, prepared: Handed, /) -> None:
-        """Write a parcel."""
+        """Write a message."""
 
     def send_volatile(self, prepared: Handed, /) -> None:
-        """Write a parcel if it would be on its way at once, else drop it."""
+        """Write a message if it would be on its way at once, else drop it."""
 
     def fail(self, error: Exception, /) -> None:
         """Another method has raised `error`: end this client alone."""
 
 
 class Post(NamedTuple, Generic[PreparedMessage]):
-    """A parcel that waits for the end of the turn: for a whole room, or else for `targets`."""
+    """A message that waits for the end of the turn: for a whole room, or else for `targets`."""
 
     prepared: PreparedMessage
     room: str | None
@@ -45,7 +45,7 @@ class Post(NamedTuple, Generic[PreparedMessage]):
 class Hub(Generic[PreparedMessage]):
     """Who is in which room of this process.
 
-    `join` makes one parcel of several; `soon` calls a function at the end of the event loop's turn.
+    `join` makes one message of several; `soon` calls a function at the end of the event loop's turn.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Hub(Generic[PreparedMessage]):
         return room in self._members
 
     def publish(self, room: str, prepared: PreparedMessage, skip: Collection[str] = ()) -> None:
-        """Deliver `parcel` to everybody in `room` but `skip` at the end of this turn.
+        """Deliver `prepared` to everybody in `room` but `skip` at the end of this turn.
 
         The id of a member is a room with only that member; `skip` holds such ids and names of rooms.
         """
@@ -113,7 +113,7 @@ class Hub(Generic[PreparedMessage]):
         self._send_volatile(prepared, self._find(room, skip))
 
     def send(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
-        """Deliver `parcel` to one target, behind what was published before: at once if that is nothing."""
+        """Deliver `prepared` to one target, behind what was published before: at once if that is nothing."""
         if self._waiting:
             self._wait(prepared, None, (target,))
             return
@@ -123,7 +123,7 @@ class Hub(Generic[PreparedMessage]):
             target.fail(error)
 
     def send_volatile_to(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
-        """Deliver `parcel` to one target, behind what was published before, if it can take it at once."""
+        """Deliver `prepared` to one target, behind what was published before, if it can take it at once."""
         self.flush()
         self._send_volatile(prepared, (target,))
 

@@ -1,16 +1,16 @@
 """Polling requests that reach another process than the one that has their connection: it asks the owner.
 
 An engine id begins with the id of its process. A request for somebody else's connection is admitted where it arrives,
-then put to the owner in a letter over the channel layer, and the owner has its own endpoint answer it, as if it had
+then put to the owner in a message over the channel layer, and the owner has its own endpoint answer it, as if it had
 come there. So a load balancer need not know who belongs where.
 
 The alternatives: requests that always go to the same process (by cookie or address) need a load balancer that sees to
 it, and workers behind one port cannot have one; with the connections' state in Redis every packet would cost what here
-only a misdirected request costs. The price: two letters for such a request, one more every few seconds while a poll is
+only a misdirected request costs. The price: two messages for such a request, one more every few seconds while a poll is
 held, and an owner that has died is found out by its silence. Whoever can write to the channel layer can ask anything
 here, as it can publish anything.
 
-A letter that the layer loses is as a dead owner: the client is told that its connection is unknown, and makes another.
+A message that the layer loses is as a dead owner: the client is told that its connection is unknown, and makes another.
 One that the layer repeats is dropped: answered twice, a post would be handled twice, and what a second poll took lost.
 
 Questions need no bound of their own: one is an open request of this process, and an owner answers at most one
@@ -118,7 +118,7 @@ class Relay:
             case "question" if self._is_repeat(sender, number):
                 pass
             case "question":
-                # Kept at once: the letter that the client has gone may be right behind.
+                # Kept at once: the message that the client has gone may be right behind.
                 exchange = self._exchanges[sender, number] = Exchange(message["content"])
                 task = asyncio.create_task(self._answer(sender, number, exchange))
                 self._tasks.add(task)

@@ -2,7 +2,7 @@
 
 Every event carries a position as its offset. Live it is that of the log behind the event. In a replay, where deletions
 come first and deleted entries not at all, it is what the client has got so far: so a client whose link dies
-in the middle comes back for the rest. `parcel.change_offset` makes the one of the other.
+in the middle comes back for the rest. `prepared.change_offset` makes the one of the other.
 """
 
 from collections import deque

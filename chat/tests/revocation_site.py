@@ -1,4 +1,4 @@
-"""Processes of the chat at which login sessions end (`authority_site`), and clients who live by them."""
+"""Processes of the chat at which login sessions end (`revocation_app`), and clients who live by them."""
 
 import asyncio
 import json

@@ -22,7 +22,7 @@ class Network:
         self._chance = random.Random(1)
 
     def tick(self, seconds: float = 1.0) -> None:
-        """Let time pass, a tick a second, as `Company` has it."""
+        """Let time pass, a tick a second, as `RoomPresence` has it."""
         end = self.now + seconds
         while self.now < end:
             self.now += 1.0

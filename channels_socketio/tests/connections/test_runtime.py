@@ -100,4 +100,4 @@ async def test_farewells_are_waited_for_but_not_for_ever_and_may_fail(caplog: py
     await runtime.close(Reason.SERVER_SHUTTING_DOWN, 0.05)
     assert "goodbye" in done
     await eventually(lambda: "cancelled" in done, "the late one was cancelled")
-    assert "A farewell failed: LookupError: no words" in caplog.text
+    assert "A shutdown hook failed: LookupError: no words" in caplog.text

@@ -82,9 +82,9 @@ async def complete(feed: Feed, replay: Missed, before: Position) -> list[Any]:
     """Return the events that a socket gets that was at `before`, as `entry.prepare` has it; may raise LookupError."""
     gaps: list[Any] = []
     while True:
-        if replay.missed is not None:
-            before = before._replace(seq=replay.missed[1])
-            gaps.append(["gap", replay.missed, format_offset(before, "/")])
+        if replay.left_out is not None:
+            before = before._replace(seq=replay.left_out[1])
+            gaps.append(["gap", replay.left_out, format_offset(before, "/")])
         if (rest := feed.cache.after(replay.at)) is not None:
             return gaps + events_of(replay.messages + rest)
         found = await since(feed, before, 1000)
@@ -489,7 +489,7 @@ async def test_of_long_entries_the_newest_are_sent_and_the_gap_before_them_is_to
     process = Process(sqlite_log)
     replay = await since(process.feed, at, 500)
     assert replay is not None
-    assert (replay.missed, replay.head) == (missed, 300)
+    assert (replay.left_out, replay.head) == (missed, 300)
     assert sqlite_log.readings <= 4
     sent = [event for event in await complete(process.feed, replay, at) if event[0] == "entry"]
     assert [offset for _, _, offset in sent] == [f"{number}.0./" for number in range(first, 301)]
@@ -498,7 +498,7 @@ async def test_of_long_entries_the_newest_are_sent_and_the_gap_before_them_is_to
         assert found is not None
         again = await since(process.feed, Position(*found), 500)
         assert again is not None
-        assert again.missed is None
+        assert again.left_out is None
         rest = await complete(process.feed, again, Position(*found))
         assert rest == sent[sent.index(["entry", LONG, offset]) + 1 :]
     process.feeds.leave(process.feed)
@@ -513,7 +513,7 @@ async def test_long_entries_among_short_ones_are_the_gap_that_the_log_is_asked_f
     process = Process(sqlite_log)
     replay = await since(process.feed, START, 500)
     assert replay is not None
-    assert replay.missed == (1, 127)
+    assert replay.left_out == (1, 127)
     events = await complete(process.feed, replay, START)
     assert [(event, data) for event, data, _ in events[:3]] == [
         ("gap", (1, 127)),
@@ -575,7 +575,7 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
     if replay is None:
         assert missed == "fresh"
         return
-    assert replay.missed == missed
+    assert replay.left_out == missed
     assert replay.head == 5
     events = await complete(process.feed, replay, at)
     assert [data for event, data, _ in events if event != "gap"] == rest
