@@ -34,6 +34,8 @@ from ..servers.cutting import cut
 from ..servers.daphne import find_write
 from .polling import PollingTransport
 
+# Reasons for which a client is closed that may go on sending: it is read from no more.
+MAY_GO_ON = {Reason.TOO_MANY_EVENTS, Reason.PARSE_ERROR, Reason.PAYLOAD_TOO_LARGE, Reason.TRANSPORT_ERROR}
 DISCONNECT = {"type": "websocket.disconnect"}
 # What writing raises once the client is gone: an OSError by ASGI's rules, but a RuntimeError when uvicorn or uvloop has
 # closed the connection, and Daphne lets its library's error through between the end of the WebSocket and that of the
@@ -145,7 +147,7 @@ class WebSocketTransport(AsyncConsumer):
         try:
             if self.state is not CLOSED:
                 self._close(reason.close_code, reason.text)
-            if self._stream is None and reason is Reason.TOO_MANY_EVENTS:
+            if self._stream is None and reason in MAY_GO_ON:
                 cut(self.base_send)
         finally:
             self._move("close")
