@@ -25,7 +25,7 @@ class TypingPerson:
 
 
 class Typing:
-    """The typists of all rooms."""
+    """Who is typing, in all rooms."""
 
     def __init__(self) -> None:
         self.rooms: dict[str, dict[str, TypingPerson]] = {}

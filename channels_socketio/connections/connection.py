@@ -182,7 +182,7 @@ class Connection:
         """Go on by `transport`, which gets `packets`, those that the old one had not sent yet, first."""
         self.transport = transport
         self._attempt(transport.send_prepared, PreparedMessage(packets))
-        self.runtime.tracker.note(self.engine.sid)
+        self._attempt(self.runtime.tracker.note, self.engine.sid)
         self.engine.extend(self.runtime.now())  # so that a client that died while upgrading is found
         self.runtime.timers.schedule(self)
 
@@ -234,7 +234,7 @@ class Connection:
             self.scope["user"] = user
         for socket in list(self.sockets.values()):
             socket.handle_rename()
-        self.runtime.tracker.note(self.engine.sid)
+        self._attempt(self.runtime.tracker.note, self.engine.sid)
 
     async def read_session(self) -> Any:
         """Read the login session again, and go by it; raises Refused when it is over, or another user's."""

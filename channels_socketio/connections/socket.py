@@ -274,15 +274,16 @@ class Socket:
             self.connection.runtime.feeds.leave(self._feed)
             self._feed = None
 
-    def _enter(self, replay: list[PreparedMessage]) -> None:
-        """Answer the connect, then what was held back, the replay, then live: all without giving way."""
+    def _enter(self, missed: list[PreparedMessage]) -> None:
+        """Answer the connect, then what was held back, what was missed, then live: all without giving way."""
         self.move("accept")
         if self.recovered and self.connected:
             self.connection.runtime.backplane.publish(TAKE_OVER, self.id)
         if not self.connection.accept(self):
+            self._unfollow()  # it ended while its connect was handled
             return
         held, self._held = self._held, []
-        for prepared in (*held, *replay):
+        for prepared in (*held, *missed):
             self.connection.runtime.hub.send(self.connection, prepared)
         if self.connected:
             self._join_all()
@@ -313,7 +314,7 @@ class Socket:
         event = str(args[0])
         try:
             if (handler := self.consumer.handlers.get(args[0])) is None:
-                raise Refused("unknown event", "Expected an event that this namespace knows.")
+                raise Refused(SocketRefusal.UNKNOWN_EVENT.code, SocketRefusal.UNKNOWN_EVENT.message)
             result = await run(handler.function(self.consumer, *handler.decode(args[1:])))
         except Exception as error:
             self._fail_event(error, event, ack_id)

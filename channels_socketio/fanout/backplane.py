@@ -94,7 +94,7 @@ class Backplane:
         """Give `args`, which msgpack must know, to the handler of `kind` in all processes: this one has it last."""
         if self.crosses_processes:
             self.publish_to_others(kind, *args)
-        self._handlers[kind](*args)
+        self._handle(kind, *args)
 
     def publish_to_others(self, kind: str, *args: Any) -> None:
         """As `publish`, but for this process."""
@@ -154,12 +154,18 @@ class Backplane:
                 await self._layer.group_add(process_group(self._group, self._process), channel)
                 self._joined.set()
                 while True:
-                    self._receive(await self._layer.receive(channel))
+                    self._receive_safely(await self._layer.receive(channel))
             except Exception as error:
                 name = type(error).__name__
                 logger.error("Listening to the layer failed, again in %g s: %s: %s", RETRY_SECONDS, name, error)
                 self._joined.set()
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def _receive_safely(self, message: dict[str, Any]) -> None:
+        try:
+            self._receive(message)
+        except Exception as error:  # of another version; the layer itself has not failed
+            logger.error("A message of another process could not be handled: %.100r.", message, exc_info=error)
 
     def _receive(self, message: dict[str, Any]) -> None:
         if message["type"] == DIRECT:
@@ -179,7 +185,7 @@ class Backplane:
             handler(*args)
         elif kind not in self._strange:  # of another version, or of a part that is not in use here
             self._strange.append(kind)
-            logger.info("News of the kind %.100r reach nobody here.", kind)
+            logger.info("Publications of the kind %.100r reach nobody here.", kind)
 
     def _publish_event(
         self, topic: str, packets: list[Encoded], size: int, skip: Collection[str], volatile: bool
@@ -190,12 +196,12 @@ class Backplane:
         self.dropped += count
         if not self._dropping:
             self._dropping = True
-            logger.error("News for other processes are being dropped: %s", why)
+            logger.error("Publications for other processes are being dropped: %s", why)
 
     def _recover(self) -> None:
         if self._dropping:
             self._dropping = False
-            logger.warning("News reach other processes again; %d were dropped so far.", self.dropped)
+            logger.warning("Publications reach other processes again; %d were dropped so far.", self.dropped)
 
 
 serving: list[Backplane] = []  # of the event loops that have clients, or had some and still run
@@ -278,4 +284,4 @@ def process_group(group: str, process: str) -> str:
 
 def publications_message(process: str, items: list[list[Any]]) -> dict[str, Any]:
     """Return the layer message of publications, each a list with its kind first."""
-    return {"type": "socketio.news", "process": process, "items": items}
+    return {"type": "socketio.publications", "process": process, "items": items}

@@ -17,7 +17,7 @@ and the others get all that is theirs.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-PreparedMessage = TypeVar("PreparedMessage")
+Prepared = TypeVar("Prepared")
 Handed = TypeVar("Handed", contravariant=True)
 
 
@@ -34,31 +34,31 @@ class Target(Protocol[Handed]):
         """Another method has raised `error`: end this client alone."""
 
 
-class Post(NamedTuple, Generic[PreparedMessage]):
+class Post(NamedTuple, Generic[Prepared]):
     """A message that waits for the end of the turn: for a whole room, or else for `targets`."""
 
-    prepared: PreparedMessage
+    prepared: Prepared
     room: str | None
-    targets: Collection[Target[PreparedMessage]]
+    targets: Collection[Target[Prepared]]
 
 
-class Hub(Generic[PreparedMessage]):
+class Hub(Generic[Prepared]):
     """Who is in which room of this process.
 
     `join` makes one message of several; `soon` calls a function at the end of the event loop's turn.
     """
 
     def __init__(
-        self, join: Callable[[Sequence[PreparedMessage]], PreparedMessage], soon: Callable[[Callable[[], None]], object]
+        self, join: Callable[[Sequence[Prepared]], Prepared], soon: Callable[[Callable[[], None]], object]
     ) -> None:
         self._join_prepared = join
         self._soon = soon
-        self._members: dict[str, dict[str, Target[PreparedMessage]]] = {}
+        self._members: dict[str, dict[str, Target[Prepared]]] = {}
         self._rooms: dict[str, set[str]] = {}
-        self._targets: dict[str, Target[PreparedMessage]] = {}
-        self._waiting: list[Post[PreparedMessage]] = []
+        self._targets: dict[str, Target[Prepared]] = {}
+        self._waiting: list[Post[Prepared]] = []
 
-    def join(self, room: str, member: str, target: Target[PreparedMessage]) -> None:
+    def join(self, room: str, member: str, target: Target[Prepared]) -> None:
         """Put `member` into `room`; what is published there from now on goes to `target`."""
         self.flush()
         self._members.setdefault(room, {})[member] = target
@@ -96,7 +96,7 @@ class Hub(Generic[PreparedMessage]):
         """Return whether anybody is in `room`."""
         return room in self._members
 
-    def publish(self, room: str, prepared: PreparedMessage, skip: Collection[str] = ()) -> None:
+    def publish(self, room: str, prepared: Prepared, skip: Collection[str] = ()) -> None:
         """Deliver `prepared` to everybody in `room` but `skip` at the end of this turn.
 
         The id of a member is a room with only that member; `skip` holds such ids and names of rooms.
@@ -107,12 +107,12 @@ class Hub(Generic[PreparedMessage]):
         elif targets := self._find(room, skip):
             self._wait(prepared, None, targets)
 
-    def send_volatile(self, room: str, prepared: PreparedMessage, skip: Collection[str] = ()) -> None:
+    def send_volatile(self, room: str, prepared: Prepared, skip: Collection[str] = ()) -> None:
         """Publish at once, behind what waits, to those who can take it at once."""
         self.flush()
         self._send_volatile(prepared, self._find(room, skip))
 
-    def send(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
+    def send(self, target: Target[Prepared], prepared: Prepared) -> None:
         """Deliver `prepared` to one target, behind what was published before: at once if that is nothing."""
         if self._waiting:
             self._wait(prepared, None, (target,))
@@ -122,7 +122,7 @@ class Hub(Generic[PreparedMessage]):
         except Exception as error:
             target.fail(error)
 
-    def send_volatile_to(self, target: Target[PreparedMessage], prepared: PreparedMessage) -> None:
+    def send_volatile_to(self, target: Target[Prepared], prepared: Prepared) -> None:
         """Deliver `prepared` to one target, behind what was published before, if it can take it at once."""
         self.flush()
         self._send_volatile(prepared, (target,))
@@ -138,7 +138,7 @@ class Hub(Generic[PreparedMessage]):
         else:
             self._flush_joined(waiting)
 
-    def _deliver(self, prepared: PreparedMessage, targets: Iterable[Target[PreparedMessage]]) -> None:
+    def _deliver(self, prepared: Prepared, targets: Iterable[Target[Prepared]]) -> None:
         rest = iter(targets)  # the loop goes on where it was left
         while True:
             try:
@@ -148,32 +148,32 @@ class Hub(Generic[PreparedMessage]):
             except Exception as error:
                 target.fail(error)
 
-    def _send_volatile(self, prepared: PreparedMessage, targets: Iterable[Target[PreparedMessage]]) -> None:
+    def _send_volatile(self, prepared: Prepared, targets: Iterable[Target[Prepared]]) -> None:
         for target in targets:
             try:
                 target.send_volatile(prepared)
             except Exception as error:
                 target.fail(error)
 
-    def _wait(self, prepared: PreparedMessage, room: str | None, targets: Collection[Target[PreparedMessage]]) -> None:
+    def _wait(self, prepared: Prepared, room: str | None, targets: Collection[Target[Prepared]]) -> None:
         self._waiting.append(Post(prepared, room, targets))
         if len(self._waiting) == 1:
             self._soon(self.flush)
 
-    def _find(self, room: str, skip: Collection[str]) -> list[Target[PreparedMessage]]:
+    def _find(self, room: str, skip: Collection[str]) -> list[Target[Prepared]]:
         members = self._members.get(room)
         if members is None:
             members = {room: self._targets[room]} if room in self._targets else {}
         skipped = set(skip).union(*(self._members.get(name, ()) for name in skip))
         return [target for member, target in members.items() if member not in skipped]
 
-    def _in(self, room: str) -> list[Target[PreparedMessage]]:
+    def _in(self, room: str) -> list[Target[Prepared]]:
         """Return a snapshot: a delivery may end a connection, which leaves the room."""
         return list(self._members.get(room, {}).values())
 
-    def _flush_joined(self, waiting: list[Post[PreparedMessage]]) -> None:
-        rooms: dict[str, list[PreparedMessage]] = {}
-        mixed: set[Target[PreparedMessage]] = set()
+    def _flush_joined(self, waiting: list[Post[Prepared]]) -> None:
+        rooms: dict[str, list[Prepared]] = {}
+        mixed: set[Target[Prepared]] = set()
         for prepared, room, targets in waiting:
             if room is None:
                 mixed.update(targets)
@@ -189,11 +189,11 @@ class Hub(Generic[PreparedMessage]):
 
     def _flush_mixed(
         self,
-        waiting: list[Post[PreparedMessage]],
-        mixed: set[Target[PreparedMessage]],
-        members: dict[str, list[Target[PreparedMessage]]],
+        waiting: list[Post[Prepared]],
+        mixed: set[Target[Prepared]],
+        members: dict[str, list[Target[Prepared]]],
     ) -> None:
-        queues: dict[Target[PreparedMessage], list[PreparedMessage]] = {target: [] for target in mixed}
+        queues: dict[Target[Prepared], list[Prepared]] = {target: [] for target in mixed}
         mixed_in = {room: [target for target in targets if target in mixed] for room, targets in members.items()}
         for prepared, room, targets in waiting:
             for target in targets if room is None else mixed_in[room]:
@@ -202,10 +202,10 @@ class Hub(Generic[PreparedMessage]):
             self._deliver(self._join_prepared(messages), (target,))
 
 
-def in_several(groups: Collection[list[Target[PreparedMessage]]]) -> set[Target[PreparedMessage]]:
+def in_several(groups: Collection[list[Target[Prepared]]]) -> set[Target[Prepared]]:
     """Return the targets that are in more than one of `groups`."""
-    seen: set[Target[PreparedMessage]] = set()
-    several: set[Target[PreparedMessage]] = set()
+    seen: set[Target[Prepared]] = set()
+    several: set[Target[Prepared]] = set()
     for group in groups:
         distinct = set(group)
         several |= seen & distinct

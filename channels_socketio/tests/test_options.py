@@ -31,6 +31,37 @@ from channels_socketio.tests.support.documents import documented_limits, readme
 from channels_socketio.tests.test_checks import WRONG
 
 
+def test_the_defaults_are_these() -> None:
+    options = load(Options, {})
+    assert msgspec.structs.asdict(options) == {
+        "ping_interval": 25.0,
+        "ping_timeout": 20.0,
+        "max_payload": 1_000_000,
+        "connect_timeout": 45.0,
+        "reassembly_timeout": 20.0,
+        "max_namespaces": 100,
+        "queue_budget": 4_194_304,
+        "backlog": 256,
+        "upgrade_timeout": 10.0,
+        "recovery": True,
+        "recovery_seconds": 604800.0,
+        "recovery_limit": 500,
+        "log_interval": 1.0,
+        "session_check_interval": 30.0,
+        "legacy_clients": False,
+        "limits": True,
+        "connections_per_session": 10,
+        "connections_per_address": 100,
+        "handshakes_per_minute": 600,
+        "messages_per_second": 50,
+        "messages_at_once": 500,
+        "limits_redis": "",
+        "trusted_proxies": (),
+        "require_origin": False,
+        "prefix": "",
+    }
+
+
 def test_the_defaults_are_those_of_the_protocols() -> None:
     options = load(Options, {})
     assert (options.engine, options.socketio) == (EngineOptions(), SocketIOOptions())

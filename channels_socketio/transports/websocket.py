@@ -195,17 +195,19 @@ class WebSocketTransport(AsyncConsumer):
         if not connection.count() or polling is None or not polling.try_candidate():
             self.close(Reason.TRANSPORT_ERROR)
             return False
+        upgraded = False
         try:
-            async with asyncio.timeout(self.admission.application.options.upgrade_timeout):
-                upgraded = await self._probe(polling)
-        except TimeoutError:
-            upgraded = False
-        if upgraded and not connection.closed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.admission.application.options.upgrade_timeout):
+                    upgraded = await self._probe(polling) and not connection.closed
+        finally:
+            if not upgraded:
+                polling.fail_candidate()
+        if upgraded:
             connection.upgrade(self, polling.detach())
-            return True
-        polling.fail_candidate()
-        self.close(Reason.TRANSPORT_ERROR)
-        return False
+        else:
+            self.close(Reason.TRANSPORT_ERROR)
+        return upgraded
 
     async def _probe(self, polling: PollingTransport) -> bool:
         candidate = UpgradeProtocol()

@@ -20,8 +20,8 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
 
 @pytest.fixture(scope="module", params=servers("daphne", "uvicorn", "serve"))
 def contract_app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContractApp]:
-    """The arena under each server; nothing in this module may leave an error in its log."""
-    with ContractApp(tmp_path_factory.mktemp("arena"), request.param) as running:
+    """The contract's application under each server; nothing in this module may leave an error in its log."""
+    with ContractApp(tmp_path_factory.mktemp("isolation"), request.param) as running:
         yield running
         assert running.errors() == []
 
@@ -62,7 +62,7 @@ WAYS = pytest.mark.parametrize("leave", [say_goodbye, hang_up, reset, stay_half]
 
 
 def url(contract_app: ContractApp, path: str = "socket.io") -> str:
-    """Return the address of one of the arena's servers."""
+    """Return the address of one of the application's servers."""
     return f"ws://127.0.0.1:{contract_app.port}/{path}/?EIO=4&transport=websocket"
 
 

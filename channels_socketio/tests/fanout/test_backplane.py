@@ -183,11 +183,12 @@ async def test_news_of_another_version_are_logged_and_cost_nothing_else(
     await layer.group_send(site_group(), publications_message("newer", [["gossip", 1], ["gossip", 2]]))
     one.say("4next")
     await eventually(lambda: two.got["a"] == [("4next",)], "news flow on")
-    assert caplog.text.count("News of the kind 'gossip' reach nobody here.") == 2  # once in each of the two
-    await layer.group_send(site_group(), {"type": "socketio.news", "process": "newer", "items": 1})
+    assert caplog.text.count("Publications of the kind 'gossip' reach nobody here.") == 2  # once in each of the two
+    await layer.group_send(site_group(), {"type": "socketio.publications", "process": "newer", "items": 1})
     one.say("4last")
     await eventually(lambda: two.got["a"] == [("4next",), ("4last",)], "news flow again")
-    assert "Listening to the layer failed" in caplog.text
+    assert "Listening to the layer failed" not in caplog.text
+    assert caplog.text.count("A message of another process could not be handled") == 2  # once in each of the two
     assert len(layer.channels) == 1
 
 
@@ -221,7 +222,9 @@ async def test_what_the_layer_cannot_take_is_dropped_counted_and_logged(caplog: 
     member.say("4one too many")
     member.say("4two too many")
     assert member.backplane.dropped == 2
-    assert caplog.text.count("News for other processes are being dropped: the channel layer does not keep up") == 1
+    assert (
+        caplog.text.count("Publications for other processes are being dropped: the channel layer does not keep up") == 1
+    )
     assert len(member.got["a"]) == OUTBOX_LIMIT + 2
 
 

@@ -22,12 +22,12 @@ class WSClient:
 
 
 def test_daphnes_send_still_knows_its_connection() -> None:
-    message = "Daphne changed: expected `send` to be a partial of the protocol; see daphne_frames.py"
+    message = "Daphne changed: expected `send` to be a partial of the protocol; see daphne.py"
     assert "send=partial(self.handle_reply, protocol)" in inspect.getsource(Server.create_application), message
 
 
 def test_the_library_still_writes_to_the_transport_at_once() -> None:
-    message = "autobahn changed: expected sendData to write to self.transport; see daphne_frames.py"
+    message = "autobahn changed: expected sendData to write to self.transport; see daphne.py"
     assert "self.transport.write(data)" in inspect.getsource(WebSocketServerProtocol.sendData), message
 
 
