@@ -18,6 +18,7 @@ from channels_socketio.exceptions import Refused
 from channels_socketio.history.feed import aannounce, announce
 from channels_socketio.history.log import REPLAY_BYTES, Position
 from channels_socketio.history.recovery import Claim, new_pid, read_claim
+from channels_socketio.sessions.end_reasons import ENDED
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.support.people import Connect, close_of, eventually, serve, settle
 from channels_socketio.tests.support.sqlite_log import SQLiteLog
@@ -516,3 +517,16 @@ async def test_data_that_json_cannot_carry_fails_where_it_is_announced() -> None
     item = sqlite_log.append(4)
     with pytest.raises(TypeError):
         await aannounce("/", type(item)(item.position, "entry", object()))
+
+
+async def test_a_client_whose_login_session_ends_while_it_is_greeted_leaves_nothing_behind(connect: Connect) -> None:
+    class Late(Reader):
+        async def welcome(self, head: int) -> None:
+            [connection] = current_runtime().connections.values()
+            connection.end(ENDED)
+
+    client = await connect(serve(Late))
+    assert await client.join("/") == {"message": ENDED.message, "data": {"code": "session ended"}}
+    await settle()
+    assert not current_runtime().sockets
+    assert not len(current_runtime().feeds)
