@@ -65,10 +65,15 @@ CODE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def sources() -> list[Path]:
-    """Return all Python files."""
+    """Return all Python files of the project: none of what tests and benchmarks install in its folders."""
     folders = [file.parent for file in ROOT.glob("*/__init__.py")]
-    found = [path for folder in folders for path in folder.rglob("*.py")]
-    return sorted(path for path in found if "node_modules" not in path.parts)
+    found = [path.relative_to(ROOT) for folder in folders for path in folder.rglob("*.py")]
+    return sorted(ROOT / path for path in found if not any(is_installed(part) for part in path.parts))
+
+
+def is_installed(folder: str) -> bool:
+    """Return whether a folder of this name holds what others wrote."""
+    return folder == "node_modules" or folder.startswith(".")
 
 
 def documents() -> list[Path]:
