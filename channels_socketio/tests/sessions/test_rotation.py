@@ -5,7 +5,6 @@ back by itself and misses nothing; who has only the old one is out and stays out
 """
 
 import asyncio
-import importlib.util
 import os
 import subprocess
 import sys
@@ -21,7 +20,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_socketio.tests.support.log_site import Browser
-from channels_socketio.tests.support.processes import AppProcess, Redis, require
+from channels_socketio.tests.support.processes import AppProcess, Redis
+from channels_socketio.tests.support.python_client import python_client
 from channels_socketio.tests.support.raw_client import Answer, RawClient
 
 APPLICATION = "channels_socketio.tests.support.login_site:application"
@@ -191,16 +191,8 @@ async def test_an_end_is_no_rotation(host: Host, stack: AsyncExitStack, what: st
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_the_python_client_comes_back_by_itself(host: Host, stack: AsyncExitStack, transport: str) -> None:
     """A close packet by polling would have it stay away."""
-    for module in ("socketio", "aiohttp"):
-        require(importlib.util.find_spec(module) is not None, f"the package {module}")
-    import aiohttp
-    import socketio
-
     cookie = await host.visit("visit")
-    http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-    http.headers["Cookie"] = cookie
-    client = socketio.AsyncClient(http_session=http)
-    stack.push_async_callback(client.shutdown)
+    client, http = await stack.enter_async_context(python_client({"Cookie": cookie}))
     names: asyncio.Queue[str] = asyncio.Queue()
     client.on("welcome", lambda name, offset: names.put_nowait(name))
     client.on("entry", lambda *args: None)

@@ -1,7 +1,6 @@
 """What official clients do after each reason for which a connection ends, under a real server."""
 
 import asyncio
-import importlib.util
 import json
 from collections.abc import Iterator
 
@@ -10,7 +9,8 @@ import pytest
 from channels_socketio.protocol.reasons import Reason
 from channels_socketio.tests.support.contract_site import ContractApp
 from channels_socketio.tests.support.log_site import OfficialClient
-from channels_socketio.tests.support.processes import require, servers
+from channels_socketio.tests.support.processes import servers
+from channels_socketio.tests.support.python_client import python_client
 from channels_socketio.tests.support.raw_client import RawClient, read, read_to_end
 
 OF_CONNECTIONS = [reason for reason in Reason if reason not in (Reason.CLIENT_DISCONNECT, Reason.SERVER_DISCONNECT)]
@@ -67,20 +67,11 @@ async def test_the_python_client_comes_back_when_the_table_says_so(
     contract_app: ContractApp, reason: Reason, transport: str
 ) -> None:
     """A close packet by polling would keep it away."""
-    for module in ("socketio", "aiohttp"):
-        require(importlib.util.find_spec(module) is not None, f"the package {module}")
-    import aiohttp
-    import socketio
-
     connects: asyncio.Queue[None] = asyncio.Queue()
-    async with aiohttp.ClientSession() as http:
-        client = socketio.AsyncClient(http_session=http, reconnection_delay=0.05, reconnection_delay_max=0.1)
+    async with python_client(reconnection_delay=0.05, reconnection_delay_max=0.1) as (client, _):
         client.on("connect", lambda: connects.put_nowait(None))
-        try:
-            await client.connect(f"http://127.0.0.1:{contract_app.port}", transports=[transport])
-            async with asyncio.timeout(10):
-                await connects.get()
-                await client.emit("end for", reason.name)
-                await connects.get()
-        finally:
-            await client.shutdown()
+        await client.connect(f"http://127.0.0.1:{contract_app.port}", transports=[transport])
+        async with asyncio.timeout(10):
+            await connects.get()
+            await client.emit("end for", reason.name)
+            await connects.get()
