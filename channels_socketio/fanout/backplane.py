@@ -94,7 +94,7 @@ class Backplane:
         """Give `args`, which msgpack must know, to the handler of `kind` in all processes: this one has it last."""
         if self.crosses_processes:
             self.publish_to_others(kind, *args)
-        self._handle(kind, *args)
+        (self._handlers.get(kind) or partial(self._ignore, kind))(*args)
 
     def publish_to_others(self, kind: str, *args: Any) -> None:
         """As `publish`, but for this process."""
@@ -176,14 +176,13 @@ class Backplane:
             return
         for item in message["items"]:
             try:
-                self._handle(*item)
+                kind, *args = item
+                (self._handlers.get(kind) or partial(self._ignore, kind))(*args)
             except Exception as error:  # the other items concern others
                 logger.error("A publication of another process could not be handled: %.100r.", item, exc_info=error)
 
-    def _handle(self, kind: str, *args: Any) -> None:
-        if (handler := self._handlers.get(kind)) is not None:
-            handler(*args)
-        elif kind not in self._strange:  # of another version, or of a part that is not in use here
+    def _ignore(self, kind: str, *args: Any) -> None:
+        if kind not in self._strange:  # of another version, or of a part that is not in use here
             self._strange.append(kind)
             logger.info("Publications of the kind %.100r reach nobody here.", kind)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels_socketio.connections.replay import Missed, newest, since
-from channels_socketio.fanout.backplane import Backplane
+from channels_socketio.fanout.backplane import Backplane, publications_message
 from channels_socketio.fanout.hub import Hub
 from channels_socketio.fanout.prepared import PreparedMessage, join
 from channels_socketio.history import cache as tails
@@ -582,5 +582,6 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
 
 
 async def test_news_from_another_process_are_the_same(sqlite_log: SQLiteLog, process: Process) -> None:
-    process.backplane._handle(LOG, *announcement("/", sqlite_log.append("three")))
+    publication = [LOG, *announcement("/", sqlite_log.append("three"))]
+    process.backplane._receive(publications_message("another", [publication]))
     assert process.listener.events == [["entry", "three", "3.0./"]]
