@@ -168,8 +168,8 @@ class Feed:
                 if self._cache is None:
                     self._begin(await self.log.newest(self.namespace))
                 else:
-                    start = self._cache.position
-                    self._take(start, await self.log.after(self.namespace, start, PAGE))
+                    start, target = self._cache.position, self._target
+                    self._take(start, target, await self.log.after(self.namespace, start, PAGE))
                 break
             except Exception as error:  # the application's: whatever it is, order matters more than time
                 if failures == 0:
@@ -183,10 +183,10 @@ class Feed:
         self._cache = HistoryCache.from_newest(self.namespace, page)
         self._catch_up(self._cache)
 
-    def _take(self, start: Position, page: Page) -> None:
-        """Deliver a page that was read from `start` on; news may have come meanwhile."""
+    def _take(self, start: Position, target: Position, page: Page) -> None:
+        """Deliver a page that was read from `start` on for the sake of `target`; news may have come meanwhile."""
         cache = self.cache
-        if cache.position == start and start.covers(page.position):
+        if cache.position == start and start.covers(page.position) and self._target == target:
             logger.warning("The log of %.100r ends at %s, news spoke of %s.", self.namespace, start, self._target)
             self._target = start
             self._held.clear()

@@ -17,7 +17,7 @@ from channels_socketio.fanout.hub import Hub
 from channels_socketio.fanout.prepared import PreparedMessage, join
 from channels_socketio.history import cache as tails
 from channels_socketio.history import feed as feeds
-from channels_socketio.history.cache import START, Publication, announcement, format_offset
+from channels_socketio.history.cache import START, Publication, announcement, format_offset, pack_items
 from channels_socketio.history.feed import HELD, LOG, PAGE, Feed, FeedClosed, Feeds
 from channels_socketio.history.log import REPLAY_BYTES, Page, Position
 from channels_socketio.history.recovery import parse_offset
@@ -225,6 +225,30 @@ def test_every_client_gets_the_log_once_and_in_order_whatever_happens(steps: lis
 
 
 # One thing at a time
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_page_that_was_read_before_there_was_news_says_nothing_of_it() -> None:
+    slow_log = SlowLog()
+    feed = Feed("/", slow_log, lambda room, prepared: None)
+    await eventually(lambda: slow_log.waiting, "the newest were read")
+    slow_log.answer()
+    await feed.reach(START)
+    slow_log.broken = True
+    [first] = pack_items("/", START, [slow_log.append("one")])
+    feed.expect(first.position)
+    await eventually(lambda: slow_log.readings > 1, "a page was asked for in vain")
+    feed.receive(first)
+    slow_log.broken = False
+    await eventually(lambda: slow_log.waiting, "an empty page was read")
+    slow_log.append("two")
+    reaching = asyncio.create_task(feed.reach(slow_log.end()))
+    await settle()
+    slow_log.answer()
+    await eventually(lambda: slow_log.waiting, "the page with the second was read")
+    slow_log.answer()
+    await reaching
+    feed.close()
 
 
 class Listener:
