@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from channels_socketio.tests.support.processes import require
@@ -21,7 +22,8 @@ async def python_client(headers: Mapping[str, str] | None = None, **options: Any
     import socketio
 
     before = asyncio.all_tasks()
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=headers) as http:
+    cookie_jar = aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(cookie_jar=cookie_jar, headers=headers, middlewares=[read_refusal]) as http:
         client = socketio.AsyncClient(http_session=http, **options)
         try:
             yield client, http
@@ -31,3 +33,11 @@ async def python_client(headers: Mapping[str, str] | None = None, **options: Any
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+
+
+async def read_refusal(request: Any, handler: Any) -> Any:
+    """Middleware of aiohttp: read what the client leaves unread, so that the answer's connection is given back."""
+    response = await handler(request)
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        await response.read()
+    return response
