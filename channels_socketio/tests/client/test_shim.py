@@ -13,19 +13,12 @@ from channels_socketio.tests.support.browser import (
     Error,
     NodeServer,
     Page,
-    chromium,
     new_tab,
     running,
 )
 from channels_socketio.tests.support.processes import NODE_MODULES, ROOT, require_node
 
 SHIM = ROOT / "channels_socketio/static/socket.io/socket.io.js"
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """One page of one Chromium for all tests of this module."""
-    yield from chromium()
 
 
 @pytest.fixture(scope="module", params=SERVERS)

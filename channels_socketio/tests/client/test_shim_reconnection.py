@@ -4,14 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.support.browser import SERVERS, BrowserTab, NodeServer, Page, chromium, new_tab, running
+from channels_socketio.tests.support.browser import SERVERS, BrowserTab, NodeServer, Page, new_tab, running
 from channels_socketio.tests.support.processes import free_port
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """One page of one Chromium for all tests of this module."""
-    yield from chromium()
 
 
 @pytest.fixture(scope="module", params=SERVERS)

@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from channels_socketio.tests.support.browser import BrowserTab, NodeServer, Page, Script, chromium, new_tab, running
+from channels_socketio.tests.support.browser import BrowserTab, NodeServer, Page, Script, new_tab, running
 from channels_socketio.tests.support.log_site import LogApp
 from channels_socketio.tests.support.processes import wait_until
 
 FIRST = '40{"sid":"x","pid":"p"}'
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """One page of one Chromium for all tests of this module."""
-    yield from chromium()
 
 
 @pytest.fixture(scope="module")

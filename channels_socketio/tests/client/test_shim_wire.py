@@ -11,16 +11,9 @@ from channels_socketio.tests.support.browser import (
     NodeServer,
     Page,
     Script,
-    chromium,
     new_tab,
     running,
 )
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """One page of one Chromium for all tests of this module."""
-    yield from chromium()
 
 
 @pytest.fixture(scope="module")

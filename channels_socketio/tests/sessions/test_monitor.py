@@ -20,6 +20,7 @@ from django.contrib.auth import (
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection as database
+from django.db import transaction
 from django.db.models.signals import post_delete
 from django.http import HttpRequest
 from django.utils import timezone
@@ -749,18 +750,18 @@ async def test_a_rotated_key_opens_nothing_and_says_for_a_while_when_to_ask_agai
     house.server.admission.refuse_rotated({})
 
 
+def take_back(change: Callable[[], None]) -> None:
+    """Change something in a transaction that is rolled back."""
+    with transaction.atomic():
+        change()
+        transaction.set_rollback(True)
+
+
 async def test_a_rotation_that_is_taken_back_closes_nothing_and_refuses_nobody(connect: Connect) -> None:
-    from django.db import transaction
-
-    def undo() -> None:
-        with transaction.atomic():
-            SessionStore(key).cycle_key()
-            transaction.set_rollback(True)
-
     house = House()
     key = await new_session()
     client = await come(connect, house, key, "/")
-    await sync_to_async(undo)()
+    await sync_to_async(take_back)(SessionStore(key).cycle_key)
     await settle()
     assert client.output_queue.empty()
     await come(connect, house, key, "/")
@@ -806,16 +807,9 @@ async def test_events_that_wait_for_their_handler_are_not_handled_after_a_rotati
 
 
 async def test_a_transaction_that_is_taken_back_ends_nothing(connect: Connect) -> None:
-    from django.db import transaction
-
-    def undo() -> None:
-        with transaction.atomic():
-            SessionStore(key).delete()
-            transaction.set_rollback(True)
-
     house = House()
     key = await new_session()
     client = await come(connect, house, key, "/")
-    await sync_to_async(undo)()
+    await sync_to_async(take_back)(SessionStore(key).delete)
     await settle()
     assert client.output_queue.empty()
