@@ -8,23 +8,15 @@ from typing import Any
 import pytest
 
 from channels_socketio.tests.support.browser import (
-    SERVERS,
     BrowserTab,
     Error,
     NodeServer,
     Page,
     new_tab,
-    running,
 )
 from channels_socketio.tests.support.processes import NODE_MODULES, ROOT, require_node
 
 SHIM = ROOT / "channels_socketio/static/socket.io/socket.io.js"
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
-    """A Socket.IO server that behaves as the head of `node/socketio_server.cjs` says."""
-    yield from running(SERVERS[request.param], tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture

@@ -4,14 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from channels_socketio.tests.support.browser import SERVERS, BrowserTab, NodeServer, Page, new_tab, running
+from channels_socketio.tests.support.browser import BrowserTab, NodeServer, Page, new_tab
 from channels_socketio.tests.support.processes import free_port
-
-
-@pytest.fixture(scope="module", params=SERVERS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
-    """A Socket.IO server that behaves as the head of `node/socketio_server.cjs` says."""
-    yield from running(SERVERS[request.param], tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture

@@ -13,12 +13,6 @@ FIRST = '40{"sid":"x","pid":"p"}'
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
-    """A server that says what it is told to: see `node/wire_server.cjs`."""
-    yield from running(lambda folder: NodeServer("wire_server.cjs", folder), tmp_path_factory.mktemp("wire"))
-
-
-@pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
     """The Socket.IO server from npm, which keeps the state of lost connections."""
     folder = tmp_path_factory.mktemp("official")

@@ -12,14 +12,7 @@ from channels_socketio.tests.support.browser import (
     Page,
     Script,
     new_tab,
-    running,
 )
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeServer]:
-    """A server that says what it is told to: see `node/wire_server.cjs`."""
-    yield from running(lambda folder: NodeServer("wire_server.cjs", folder), tmp_path_factory.mktemp("wire"))
 
 
 @pytest.fixture
