@@ -23,7 +23,7 @@ from django.utils.http import is_same_domain
 from ..handshake.responses import refuse
 from ..limits.rates import notices
 from ..protocol.reasons import Refusal
-from ..servers.daphne_scheme import has_tls
+from ..servers.daphne import has_tls
 
 SHOWN = 200  # characters of what a stranger sent
 PROXY_HINT = " If a proxy speaks HTTPS for this server, SECURE_PROXY_SSL_HEADER must name the header that says so."

@@ -1,6 +1,6 @@
-"""Ready frames for Daphne, which offers no such thing: they go to the connection below its WebSocket library.
+"""What Daphne does not offer: ready frames, the scheme of a WebSocket, and to read no more from a client.
 
-The library builds each frame anew for each client, with log records that nobody reads: more than half of what a
+Ready frames go to the connection below its WebSocket library. The library builds each frame anew for each client, with log records that nobody reads: more than half of what a
 delivery costs. Daphne's `send` knows its connection, and what is written there keeps its order with
 what the library writes. Daphne's development server is the first that anybody meets; without this it would still
 work, at the pace of plain ASGI.
@@ -34,3 +34,19 @@ def write_frames(protocol: Any, frames: bytes) -> None:
     """Write whole, unmasked frames; nothing happens once the connection is closing."""
     if protocol.state == WebSocketProtocol.STATE_OPEN:
         protocol.transport.write(frames)
+
+
+def has_tls(send: Any) -> bool:
+    """Return whether an ASGI `send` belongs to a WebSocket for which Daphne speaks TLS; its scopes have no `scheme`."""
+    protocol = find_protocol(send)
+    if protocol is None:
+        return False
+    from twisted.internet.interfaces import ISSLTransport  # is there where Daphne is
+
+    return bool(ISSLTransport.providedBy(protocol.transport))
+
+
+def pause_reading(send: Any) -> None:
+    """Read no more from the WebSocket that an ASGI `send` belongs to; nothing happens under other servers."""
+    if (protocol := find_protocol(send)) is not None:
+        protocol.transport.pauseProducing()
