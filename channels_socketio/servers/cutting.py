@@ -1,6 +1,6 @@
 """Cuts off clients that go on sending after they were closed for it.
 
-When uvicorn has sent a close frame, it reads on for the client's, ten seconds long, and parses all that comes meanwhile.
+When uvicorn has sent a close frame, it reads on for ten seconds, and parses all that comes until the client's.
 Daphne does the same for about a second, and may then drop the connection before it has written the close frame.
 ASGI has no word for "read no more", so this asks the connection below `send`. Under other servers nothing happens.
 """

@@ -1,9 +1,9 @@
 """What Daphne does not offer: ready frames, the scheme of a WebSocket, and to read no more from a client.
 
-Ready frames go to the connection below its WebSocket library. The library builds each frame anew for each client, with log records that nobody reads: more than half of what a
-delivery costs. Daphne's `send` knows its connection, and what is written there keeps its order with
-what the library writes. Daphne's development server is the first that anybody meets; without this it would still
-work, at the pace of plain ASGI.
+Ready frames go to the connection below its WebSocket library, which builds each frame anew for each client, with log
+records that nobody reads: more than half of what a delivery costs. Daphne's `send` knows its connection, and what is
+written there keeps its order with what the library writes. Daphne's development server is the first that anybody
+meets; without this it would still work, at the pace of plain ASGI.
 """
 
 from collections.abc import Callable

@@ -87,8 +87,7 @@ class Browser(OfficialClient):
     async def is_closed(self) -> list[Any]:
         """Check that the client was closed and will come back; return what it was told before.
 
-        A client that polls calls it an error if it was between two polls: the refusal of the next one is then the first that
-        it hears.
+        Between two polls, a client hears of it by the refusal of the next one, which it calls an error.
         """
         told = []
         while (happened := await self.next())[0] != "disconnect":
