@@ -96,6 +96,26 @@ def entries(*numbers: int, deletions: int = 0) -> list[Any]:
     return [["entry", number, f"{number}.{deletions}./"] for number in numbers]
 
 
+async def start_greeting(
+    connect: Connect, sqlite_log: SQLiteLog
+) -> tuple[SocketIOCommunicator, "asyncio.Task[Any]", asyncio.Event]:
+    """Have a client come whose greeting lasts until the event is set; return it once its log was read."""
+    greeted = asyncio.Event()
+
+    class Slow(Reader):
+        log = sqlite_log
+
+        async def welcome(self, head: int) -> None:
+            await self.emit("welcome", head, None)
+            await greeted.wait()
+
+    client = await connect(serve(Slow))
+    joining = asyncio.create_task(client.join("/"))
+    await eventually(lambda: sqlite_log.readings, "the log was read")
+    await settle()
+    return client, joining, greeted
+
+
 async def test_a_new_client_is_greeted_then_shown_the_log_then_live(connect: Connect) -> None:
     application, _, sqlite_log = reader()
     client = await connect(application)
@@ -216,19 +236,7 @@ async def test_one_entry_is_sent_however_long_it_is(connect: Connect) -> None:
 
 async def test_so_much_that_comes_while_a_client_is_greeted_is_a_gap_too(connect: Connect) -> None:
     _, _, sqlite_log = reader()
-    greeted = asyncio.Event()
-
-    class Slow(Reader):
-        log = sqlite_log
-
-        async def welcome(self, head: int) -> None:
-            await self.emit("welcome", head, None)
-            await greeted.wait()
-
-    client = await connect(serve(Slow))
-    joining = asyncio.create_task(client.join("/"))
-    await eventually(lambda: sqlite_log.readings, "the log was read")
-    await settle()
+    client, joining, greeted = await start_greeting(connect, sqlite_log)
     for _ in range(120):
         await aannounce("/", sqlite_log.append(LONG))
     greeted.set()
@@ -439,19 +447,7 @@ async def test_a_storm_of_clients_asks_the_log_once(connect: Connect) -> None:
 
 async def test_what_comes_while_a_client_is_greeted_is_neither_lost_nor_doubled(connect: Connect) -> None:
     _, _, sqlite_log = reader()
-    greeted = asyncio.Event()
-
-    class Slow(Reader):
-        log = sqlite_log
-
-        async def welcome(self, head: int) -> None:
-            await self.emit("welcome", head, None)
-            await greeted.wait()
-
-    client = await connect(serve(Slow))
-    joining = asyncio.create_task(client.join("/"))
-    await eventually(lambda: sqlite_log.readings, "the log was read")
-    await settle()
+    client, joining, greeted = await start_greeting(connect, sqlite_log)
     for number in range(4, 104):
         await aannounce("/", sqlite_log.append(number))
     greeted.set()
