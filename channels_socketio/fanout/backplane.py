@@ -1,4 +1,4 @@
-"""The way from anywhere in Django to the sockets of all processes: the only file that touches the channel layer.
+"""The way from anywhere in Django to the sockets of all processes: the only file that speaks by the channel layer.
 
 `publish` is for views, signals, commands and threads. A publication has a kind and arguments that msgpack knows. The
 parts of a process that handle a kind say so to its backplane, and get the same from it whoever has published.
