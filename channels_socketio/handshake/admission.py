@@ -21,8 +21,7 @@ from ..limits.connection_counts import ConnectionCounts, LimitReached, Slot
 from ..limits.rates import Limiter, notices
 from ..options import redis_store
 from ..protocol.engine import EngineProtocol
-from ..protocol.engine_packets import Framing
-from ..protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
+from ..protocol.legacy import LegacyEngineProtocol, LegacySocketIOProtocol
 from ..protocol.reasons import Refusal
 from ..protocol.socketio import SocketIOProtocol
 from ..sessions.identity import session_hash
@@ -85,18 +84,15 @@ class Admission:
 
         Raises HandshakeError for a version that is not spoken, and once the process is about to end.
         """
-        if current_runtime().closing:
+        runtime, options = current_runtime(), self.application.options
+        if runtime.closing:
             raise HandshakeError(Refusal.SHUTTING_DOWN)
-        legacy = request.version == LEGACY_VERSION and self.application.options.legacy_clients
+        legacy = request.version == LEGACY_VERSION and options.legacy_clients
         if not legacy and request.version != VERSION:
             raise HandshakeError(Refusal.UNSUPPORTED_VERSION)
-        now = current_runtime().now()
-        options, upgrades, sid = self.application.options.engine, transport.upgrades, current_runtime().new_engine_id()
-        engine = (
-            LegacyEngineProtocol(sid, options, now, upgrades, LegacyFraming(request.base64))
-            if legacy
-            else EngineProtocol(sid, options, now, upgrades, Framing(request.base64))
-        )
+        now, sid = runtime.now(), runtime.new_engine_id()
+        engine_class = LegacyEngineProtocol if legacy else EngineProtocol
+        engine = engine_class(sid, options.engine, now, transport.upgrades, request.base64)
         protocol = self.new_protocol(legacy, now)
         return Connection(self.application, retained_scope(scope), transport, engine, protocol, slot)
 
