@@ -177,7 +177,7 @@ class WebSocketTransport(AsyncConsumer):
             raise HandshakeError(Refusal.UNKNOWN_SID)
         self._attach(connection)
         await self._accept()
-        if not connection.count() or polling is None or not polling.try_candidate():
+        if not connection.count() or polling is None or not polling.move("candidate"):
             self.close(Reason.TRANSPORT_ERROR)
             return False
         upgraded = False
@@ -187,7 +187,7 @@ class WebSocketTransport(AsyncConsumer):
                     upgraded = await self._probe(polling) and not connection.closed
         finally:
             if not upgraded:
-                polling.fail_candidate()
+                polling.move("fail")
         if upgraded:
             connection.upgrade(self, polling.detach())
         else:
@@ -230,7 +230,9 @@ class WebSocketTransport(AsyncConsumer):
             return
         try:
             for number in itertools.count(1):
-                self._count_and_handle(await self.receive())
+                event = await self.receive()
+                if event["type"] == "websocket.disconnect" or self.connection.count():  # this server does not count
+                    self._handle(event)
                 await self._read_on()
                 if self.state is CLOSED:
                     return
@@ -270,11 +272,6 @@ class WebSocketTransport(AsyncConsumer):
             self._held = None
             self._move("release")
             self._stream.resume()
-
-    def _count_and_handle(self, event: dict[str, Any]) -> None:
-        """Handle an event of a server that does not count by itself."""
-        if event["type"] == "websocket.disconnect" or self.connection.count():
-            self._handle(event)
 
     def _handle(self, event: dict[str, Any]) -> None:
         if event["type"] == "websocket.disconnect":
