@@ -30,11 +30,7 @@ class CountStore(Protocol):
 
 
 class LimitReached(Exception):
-    """There is no slot left under `key`."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
+    """There is no slot left under the key that it names."""
 
 
 class Slot:

@@ -68,19 +68,14 @@ class Store(Protocol):
 class Limiter:
     """Limits what is called `name` to `rate`, for each key. Without a rate it limits nothing. Threads may share it.
 
-    It has at most `most` buckets of this process. The least recently used go first.
+    It has at most `MOST_KEYS` buckets of this process. The least recently used go first.
     """
 
     def __init__(
-        self,
-        name: str,
-        rate: Rate | None,
-        store: Store | None = None,
-        most: int = MOST_KEYS,
-        clock: Clock = time.monotonic_ns,
+        self, name: str, rate: Rate | None, store: Store | None = None, clock: Clock = time.monotonic_ns
     ) -> None:
         self.name, self.rate = name, rate
-        self._store, self._most, self._clock, self._lock = store, most, clock, Lock()
+        self._store, self._clock, self._lock = store, clock, Lock()
         self._full_at: dict[str, int] = {}  # the most recently used last
 
     async def take(self, key: str, cost: int = 1) -> float | None:
@@ -104,7 +99,7 @@ class Limiter:
             if wait > 0:
                 return wait / SECOND
             self._full_at.pop(key, None)
-            if len(self._full_at) >= self._most:
+            if len(self._full_at) >= MOST_KEYS:
                 del self._full_at[next(iter(self._full_at))]
             self._full_at[key] = full_at
             return None

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis as SyncRedis
 
+from channels_socketio.limits import rates
 from channels_socketio.limits.rates import Limiter, Notices, Rate, Store
 from channels_socketio.limits.redis import TAKE, RedisStore
 from channels_socketio.tests.support.processes import Redis
@@ -216,9 +218,10 @@ def test_the_script_in_redis_and_the_function_agree(sync_redis: SyncRedis, rate:
 
 
 @given(keys=st.lists(st.integers(0, 40), max_size=300), wait=st.integers(0, SECOND))
+@patch.object(rates, "MOST_KEYS", 10)
 def test_memory_is_bounded_and_the_longest_unused_go(keys: list[int], wait: int) -> None:
     clock = Clock()
-    limiter = Limiter("here", Rate(1, 5), most=10, clock=clock)
+    limiter = Limiter("here", Rate(1, 5), clock=clock)
     for key in keys:
         clock.now += wait
         limiter.take_here(str(key))
