@@ -105,7 +105,8 @@ class Admission:
 
         The connection ends with its login session, so that an equal key needs no look into the database.
         """
-        if self._is_owner(connection, scope):
+        key = "" if connection.login is None else connection.login.key
+        if secrets.compare_digest(claimed_key(scope) or "", key):
             return
         self.count_unknown_sid(scope)
         if RELAYED not in scope:
@@ -147,10 +148,6 @@ class Admission:
         key = session_hash(cookie or "")
         if monitor.is_rotated(key):
             raise session_gone(retry_after=LATE_RETRY) if monitor.is_late(key) else session_gone()
-
-    def _is_owner(self, connection: Connection, scope: Any) -> bool:
-        claimed = claimed_key(scope) or ""
-        return secrets.compare_digest(claimed, "" if connection.login is None else connection.login.key)
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""

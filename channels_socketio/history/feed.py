@@ -166,7 +166,8 @@ class Feed:
         while True:
             try:
                 if self._cache is None:
-                    self._begin(await self.log.newest(self.namespace))
+                    self._cache = HistoryCache.from_newest(self.namespace, await self.log.newest(self.namespace))
+                    self._catch_up(self._cache)
                 else:
                     start, target = self._cache.position, self._target
                     self._take(start, target, await self.log.after(self.namespace, start, PAGE))
@@ -178,10 +179,6 @@ class Feed:
                 failures += 1
         if failures:
             logger.warning("The log of %.100r can be read again.", self.namespace)
-
-    def _begin(self, page: Page) -> None:
-        self._cache = HistoryCache.from_newest(self.namespace, page)
-        self._catch_up(self._cache)
 
     def _take(self, start: Position, target: Position, page: Page) -> None:
         """Deliver a page that was read from `start` on for the sake of `target`; news may have come meanwhile."""

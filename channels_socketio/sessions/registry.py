@@ -78,7 +78,9 @@ class Registry:
         """Note that `connection` has ended; not being there is no error."""
         login.connections.discard(connection)
         if not login.connections:
-            self._drop(login)
+            if self.logins.get(login.key) is login:
+                del self.logins[login.key]
+            self._set_user(login, None)
 
     def find(self, keys: Collection[str]) -> list[Login]:
         """Return the login sessions with these hashes, as far as they have connections here."""
@@ -87,11 +89,6 @@ class Registry:
     def of_user(self, user: str) -> list[Login]:
         """Return the login sessions of a user that have connections here."""
         return list(self._users.get(user, ()))
-
-    def _drop(self, login: Login) -> None:
-        if self.logins.get(login.key) is login:
-            del self.logins[login.key]
-        self._set_user(login, None)
 
     def _set_user(self, login: Login, user: str | None) -> None:
         if login.user == user:
