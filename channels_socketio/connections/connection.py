@@ -79,7 +79,9 @@ class Connection:
         self.handshake = self.scope["handshake"]
         self.since = time()
         options = self.application.options
-        self._budget, self._probe_at, self._messages = options.queue_budget, options.queue_budget // 2, options.messages
+        self._budget = options.queue_budget
+        self._probe_at = self._budget // 2
+        self._messages = options.messages
 
     @property
     def label(self) -> str:
