@@ -11,13 +11,14 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from time import monotonic_ns, time
 from typing import Any
 
 from ..exceptions import Refused, session_gone
 from ..fanout.prepared import PreparedMessage
 from ..limits.connection_counts import Slot
-from ..limits.rates import notices
+from ..limits.rates import Rate, notices
 from ..protocol.engine import PINGED, EngineClosed, EngineProtocol, MessageReceived, PongReceived
 from ..protocol.engine_packets import Encoded
 from ..protocol.reasons import Reason, SocketRefusal
@@ -35,7 +36,7 @@ from ..sessions.registry import Login
 from ..sessions.session_data import read_again
 from .application import Application
 from .handshake import Handshake
-from .runtime import current_runtime
+from .runtime import Runtime, current_runtime
 from .socket import Socket
 from .socket_state import CONNECTED
 from .transport import Transport
@@ -43,69 +44,44 @@ from .transport import Transport
 logger = logging.getLogger(__name__)
 
 
+# Slots, because a delivery reads some of them for every client, mostly from cold memory.
+@dataclass(slots=True, eq=False, repr=False)
 class Connection:
     """One live client of this process."""
 
-    __slots__ = (
-        "_backlog",
-        "_budget",
-        "_failed",
-        "_full_at",
-        "_handled",
-        "_handled_at_check",
-        "_messages",
-        "_probe_at",
-        "_unconfirmed",
-        "_unconfirmed_at_ping",
-        "application",
-        "close_reason",
-        "engine",
-        "final",
-        "handshake",
-        "login",
-        "protocol",
-        "runtime",
-        "scheduled_at",
-        "scope",
-        "since",
-        "slot",
-        "sockets",
-        "transport",
-    )
+    application: Application
+    scope: dict[str, Any]
+    transport: Transport
+    engine: EngineProtocol
+    protocol: SocketIOProtocol
+    slot: Slot
+    runtime: Runtime = field(init=False)
+    handshake: Handshake = field(init=False)
+    sockets: dict[str, Socket] = field(init=False, default_factory=dict)
+    scheduled_at: float = field(init=False, default=math.inf)
+    since: float = field(init=False)
+    close_reason: Reason | None = field(init=False, default=None)
+    login: Login | None = field(init=False, default=None)
+    final: bool = field(init=False, default=False)  # no event is handled: the authority is gone, or the state in doubt
+    _failed: bool = field(init=False, default=False)
+    _budget: int = field(init=False)
+    _probe_at: int = field(init=False)
+    _unconfirmed: int = field(init=False, default=0)
+    _unconfirmed_at_ping: int | None = field(init=False, default=None)
+    _backlog: int = field(init=False, default=0)
+    _handled: int = field(init=False, default=0)  # events
+    _handled_at_check: int = field(init=False, default=0)
+    _messages: Rate | None = field(init=False)
+    _full_at: int = field(init=False, default=0)  # of the bucket, see limits.rates
 
-    def __init__(
-        self,
-        application: Application,
-        scope: dict[str, Any],
-        transport: Transport,
-        engine: EngineProtocol,
-        protocol: SocketIOProtocol,
-        slot: Slot,
-    ) -> None:
-        self.application = application
+    def __post_init__(self) -> None:
         self.runtime = current_runtime()
-        self.handshake: Handshake = scope["handshake"]
-        self.scope = scope
-        self.transport = transport
-        self.engine = engine
-        self.protocol = protocol
-        self.slot = slot
-        self.sockets: dict[str, Socket] = {}
-        self.scheduled_at = math.inf
+        self.handshake = self.scope["handshake"]
         self.since = time()
-        self.close_reason: Reason | None = None
-        self.login: Login | None = None
-        self._budget = application.options.queue_budget
+        options = self.application.options
+        self._budget = options.queue_budget
         self._probe_at = self._budget // 2
-        self._unconfirmed = 0
-        self._unconfirmed_at_ping: int | None = None
-        self._backlog = 0
-        self.final = False  # no event is handled any more: the authority is gone, or the state is in doubt
-        self._failed = False
-        self._handled = 0  # events
-        self._handled_at_check = 0
-        self._messages = application.options.messages
-        self._full_at = 0  # of the bucket, see limits.rates
+        self._messages = options.messages
 
     @property
     def label(self) -> str:

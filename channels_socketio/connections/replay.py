@@ -8,12 +8,11 @@ socket lacks is found anew.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..fanout.prepared import PreparedMessage
-from ..history.cache import START, NewestEntries
+from ..history.cache import START, Replay
 from ..history.feed import Feed
 from ..history.log import Log, Position
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-logger = logging.getLogger(__name__)
-
 LOG_SECONDS = 20.0  # that a socket waits for its log
 
 
@@ -32,16 +29,7 @@ class LogUnavailable(Exception):
     """The log did not say what a socket lacks."""
 
 
-class Missed(NamedTuple):
-    """What a socket lacks: `messages`, and then all after `at`. `head` is the newest entry that it is told of."""
-
-    at: Position
-    head: int
-    messages: list[PreparedMessage]
-    left_out: tuple[int, int] | None = None  # first and last of entries too many, or too long, to be sent
-
-
-async def since(feed: Feed, at: Position, limit: int) -> Missed | None:
+async def since(feed: Feed, at: Position, limit: int) -> Replay | None:
     """Return what a socket lacks that was at `at`; None if the log does not go there or on from there."""
     await feed.reach(START)
     if not feed.cache.position.covers(at):
@@ -53,22 +41,10 @@ async def since(feed: Feed, at: Position, limit: int) -> Missed | None:
     if position.deletions - at.deletions > limit:
         return None
     if position.seq - at.seq > limit:
-        return Missed(at._replace(seq=position.seq), position.seq, [], (at.seq + 1, position.seq))
-    if feed.cache.holds(at):
-        return Missed(at, position.seq, [])
-    entries = await feed.missed(at, limit)
-    return None if entries is None else replay_of(entries)
-
-
-def replay_of(entries: NewestEntries) -> Missed:
-    """Return what a socket lacks that is sent `entries` first."""
-    return Missed(entries.position, entries.position.seq, list(entries.messages), entries.missed)
-
-
-async def newest(feed: Feed) -> tuple[Missed, Position]:
-    """Return what a new socket lacks, and where it is before it has got that."""
-    entries = feed.cached_newest() or await feed.newest()
-    return replay_of(entries), entries.before
+        return Replay(at, at._replace(seq=position.seq), [], (at.seq + 1, position.seq))
+    if (messages := feed.cache.after(at)) is not None:
+        return Replay(at, position, messages)
+    return await feed.missed(at, limit)
 
 
 async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[PreparedMessage]:
@@ -80,15 +56,15 @@ async def prepare(socket: "Socket", log: Log, claim: "Claim | None") -> list[Pre
     beginning = begin_or_recover(socket, feed, claim)
     waits = claim is not None or feed.cached_newest() is None
     replay = await (in_time(beginning) if waits else beginning)  # a timer costs more than all the rest
-    await socket.greet(replay.head, replay.left_out)
-    while (rest := feed.cache.after(replay.at)) is None:
+    await socket.greet(replay.position.seq, replay.missed)
+    while (rest := feed.cache.after(replay.position)) is None:
         replay = await in_time(go_on(socket, feed))
-        if replay.left_out is not None:
-            await socket.skip(*replay.left_out)
+        if replay.missed is not None:
+            await socket.skip(*replay.missed)
     return replay.messages + rest
 
 
-async def go_on(socket: "Socket", feed: Feed) -> Missed:
+async def go_on(socket: "Socket", feed: Feed) -> Replay:
     """Return what a socket lacks that was greeted, and has got nothing of the log yet."""
     replay = await since(feed, socket.began, socket.connection.application.options.recovery_limit)
     if replay is None:
@@ -96,15 +72,15 @@ async def go_on(socket: "Socket", feed: Feed) -> Missed:
     return replay
 
 
-async def begin_or_recover(socket: "Socket", feed: Feed, claim: "Claim | None") -> Missed:
+async def begin_or_recover(socket: "Socket", feed: Feed, claim: "Claim | None") -> Replay:
     """Return what a socket lacks: that of the claim, if there is one and the log can tell, or else a new one."""
     if claim is not None:
         replay = await since(feed, claim.position, socket.connection.application.options.recovery_limit)
         if replay is not None:
             socket.recover(claim)
             return replay
-    replay, before = await newest(feed)
-    socket.begin(before)
+    replay = feed.cached_newest() or await feed.newest()
+    socket.begin(replay.before)
     return replay
 
 

@@ -54,9 +54,8 @@ class Runtime:
         self.polling: dict[str, Any] = {}  # the polling transports by engine id
         self.ended: dict[str, Application] = {}  # engine ids that ended with their login session lately
         self.sockets: dict[str, Socket] = {}
-        self.connection_counts: ConnectionCounts | None = (
-            None  # made by the first server, whose options say who else counts
-        )
+        # Made by the first server, whose options say who else counts.
+        self.connection_counts: ConnectionCounts | None = None
         self.closing = False
 
     def new_engine_id(self) -> str:

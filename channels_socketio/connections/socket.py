@@ -353,11 +353,9 @@ class Socket:
     def _fail_event(self, error: BaseException, event: str, ack_id: int | None) -> None:
         if isinstance(error, SocketEnded):
             return  # a client that left while its handler asked it something is no failure
-        if not isinstance(error, Refused):
+        refused = error if isinstance(error, Refused) else INTERNAL
+        if refused is INTERNAL:
             self._log_failure(event, error)
-        self._refuse_event(error if isinstance(error, Refused) else INTERNAL, ack_id)
-
-    def _refuse_event(self, refused: Refused, ack_id: int | None) -> None:
         if not self.connected:
             return
         answer = {"code": refused.code, "message": refused.message} | refused.more

@@ -181,7 +181,10 @@ class Hub(Generic[Prepared]):
                 rooms.setdefault(room, []).append(prepared)
         members = {room: self._in(room) for room in rooms}
         if len(rooms) > 1:
-            mixed |= in_several(members.values())
+            seen: set[Target[Prepared]] = set()
+            for found in members.values():  # who is in several
+                mixed |= seen.intersection(found)
+                seen.update(found)
         self._flush_mixed(waiting, mixed, members)
         for room, messages in rooms.items():
             targets = members[room] if not mixed else [each for each in members[room] if each not in mixed]
@@ -200,14 +203,3 @@ class Hub(Generic[Prepared]):
                 queues[target].append(prepared)
         for target, messages in queues.items():
             self._deliver(self._join_prepared(messages), (target,))
-
-
-def in_several(groups: Collection[list[Target[Prepared]]]) -> set[Target[Prepared]]:
-    """Return the targets that are in more than one of `groups`."""
-    seen: set[Target[Prepared]] = set()
-    several: set[Target[Prepared]] = set()
-    for group in groups:
-        distinct = set(group)
-        several |= seen & distinct
-        seen |= distinct
-    return several

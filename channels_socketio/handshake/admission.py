@@ -21,8 +21,7 @@ from ..limits.connection_counts import ConnectionCounts, LimitReached, Slot
 from ..limits.rates import Limiter, notices
 from ..options import redis_store
 from ..protocol.engine import EngineProtocol
-from ..protocol.engine_packets import Framing
-from ..protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
+from ..protocol.legacy import LegacyEngineProtocol, LegacySocketIOProtocol
 from ..protocol.reasons import Refusal
 from ..protocol.socketio import SocketIOProtocol
 from ..sessions.identity import session_hash
@@ -85,18 +84,15 @@ class Admission:
 
         Raises HandshakeError for a version that is not spoken, and once the process is about to end.
         """
-        if current_runtime().closing:
+        runtime, options = current_runtime(), self.application.options
+        if runtime.closing:
             raise HandshakeError(Refusal.SHUTTING_DOWN)
-        legacy = request.version == LEGACY_VERSION and self.application.options.legacy_clients
+        legacy = request.version == LEGACY_VERSION and options.legacy_clients
         if not legacy and request.version != VERSION:
             raise HandshakeError(Refusal.UNSUPPORTED_VERSION)
-        now = current_runtime().now()
-        options, upgrades, sid = self.application.options.engine, transport.upgrades, current_runtime().new_engine_id()
-        engine = (
-            LegacyEngineProtocol(sid, options, now, upgrades, LegacyFraming(request.base64))
-            if legacy
-            else EngineProtocol(sid, options, now, upgrades, Framing(request.base64))
-        )
+        now, sid = runtime.now(), runtime.new_engine_id()
+        engine_class = LegacyEngineProtocol if legacy else EngineProtocol
+        engine = engine_class(sid, options.engine, now, transport.upgrades, request.base64)
         protocol = self.new_protocol(legacy, now)
         return Connection(self.application, retained_scope(scope), transport, engine, protocol, slot)
 
@@ -109,7 +105,8 @@ class Admission:
 
         The connection ends with its login session, so that an equal key needs no look into the database.
         """
-        if self._is_owner(connection, scope):
+        key = "" if connection.login is None else connection.login.key
+        if secrets.compare_digest(claimed_key(scope) or "", key):
             return
         self.count_unknown_sid(scope)
         if RELAYED not in scope:
@@ -151,10 +148,6 @@ class Admission:
         key = session_hash(cookie or "")
         if monitor.is_rotated(key):
             raise session_gone(retry_after=LATE_RETRY) if monitor.is_late(key) else session_gone()
-
-    def _is_owner(self, connection: Connection, scope: Any) -> bool:
-        claimed = claimed_key(scope) or ""
-        return secrets.compare_digest(claimed, "" if connection.login is None else connection.login.key)
 
     def log_refusal(self, scope: Any, refused: Refused) -> None:
         """Log why a handshake was refused; nothing that the client sent is shown."""

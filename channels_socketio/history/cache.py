@@ -8,7 +8,7 @@ in the middle comes back for the rest. `prepared.change_offset` makes the one of
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..fanout.prepared import PreparedMessage, change_offset, event_packets, join
 from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
@@ -16,18 +16,6 @@ from .log import NEWEST, REPLAY_BYTES, Item, Page, Position
 CACHED_ITEMS = 100  # entries, and as many deletions
 
 START = Position(0, 0)
-
-
-class Placed(Protocol):
-    """An entry or a deletion."""
-
-    @property
-    def position(self) -> Position:
-        """A place in the log behind it."""
-
-    @property
-    def deletes(self) -> int | None:
-        """The entry that it takes back, None for an entry."""
 
 
 class Publication(NamedTuple):
@@ -52,10 +40,10 @@ class Publication(NamedTuple):
         return Publication(position, self.deletes, prepared)
 
 
-class NewestEntries(NamedTuple):
-    """What a client is sent of a log; it is at `before` until it has got it.
+class Replay(NamedTuple):
+    """What a client lacks of a log: it is at `before`, and at `position` once it has got `messages`.
 
-    `missed` are the first and the last of the entries that are not sent, for all together would be too long.
+    `missed` are the first and the last of the entries that are not sent, for they are too many or too long.
     """
 
     before: Position
@@ -82,7 +70,7 @@ class HistoryCache:
         self._sizes: dict[int, int] = {}  # of entries too many, all older than those that are here
         self._deletions: deque[Publication] = deque()
         self._deletions_size = 0
-        self._newest: NewestEntries | None = None
+        self._newest: Replay | None = None
 
     @classmethod
     def from_newest(cls, namespace: str, page: Page, most: int = CACHED_ITEMS) -> "HistoryCache":
@@ -114,21 +102,17 @@ class HistoryCache:
         self._newest = None
         self.position = farther(self.position, position)
 
-    def newest(self) -> NewestEntries | None:
+    def newest(self) -> Replay | None:
         """Return what a new client is shown; None if the log must be asked."""
         if self._newest is None:
             self._newest = self._find_newest()
         return self._newest
 
-    def holds(self, at: Position) -> bool:
-        """Return whether all is here that a client lacks that is at `at`."""
-        return at.covers(self.before) and self.position.covers(at)
-
     def after(self, at: Position) -> list[PreparedMessage] | None:
         """Return what a client lacks that is at `at`; None if the log must be asked, or is itself behind."""
         if at == self.position:
             return []
-        if not self.holds(at):
+        if not (at.covers(self.before) and self.position.covers(at)):
             return None
         missed = [publication for publication in self._deletions if publication.position.deletions > at.deletions]
         deletions = [
@@ -137,7 +121,7 @@ class HistoryCache:
         ]
         return [publication.prepared for publication in (*deletions, *self._since(at.seq))]
 
-    def _find_newest(self) -> NewestEntries | None:
+    def _find_newest(self) -> Replay | None:
         entries = self._since(0, NEWEST)
         if self._size > REPLAY_BYTES and len(entries) > 1:  # longer offsets make longer entries
             self._forget_entries()
@@ -149,7 +133,7 @@ class HistoryCache:
             return None  # since something was deleted, there is room for more
         last = entries[0].position.seq - 1 if entries else self.position.seq  # that is not sent
         first = missed[-1] if missed else last + 1
-        return NewestEntries(
+        return Replay(
             Position(first - 1, self.position.deletions),
             self.position,
             [join([entry.prepared for entry in entries])] if entries else [],
@@ -220,13 +204,13 @@ def pack_items(namespace: str, at: Position, items: Iterable[Item]) -> list[Publ
     return packed
 
 
-def step(at: Position, placed: Placed) -> Position:
+def step(at: Position, placed: Item | Publication) -> Position:
     """Return where somebody at `at` is after an entry or a deletion."""
     seq, deletions = placed.position
     return Position(seq, at.deletions) if placed.deletes is None else Position(at.seq, deletions)
 
 
-def is_covered(placed: Placed, position: Position) -> bool:
+def is_covered(placed: Item | Publication, position: Position) -> bool:
     """Return whether who is at `position` has got an entry or a deletion."""
     return position.covers(step(position, placed))
 

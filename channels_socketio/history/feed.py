@@ -18,7 +18,7 @@ from ..fanout.backplane import Backplane, apublish, publish
 from ..fanout.hub import Hub
 from ..fanout.prepared import PreparedMessage
 from ..protocol.engine_packets import Encoded
-from .cache import START, HistoryCache, NewestEntries, Publication, announcement, farther, is_covered, pack_items
+from .cache import START, HistoryCache, Publication, Replay, announcement, farther, is_covered, pack_items
 from .log import Item, Log, Page, Position
 
 logger = logging.getLogger(__name__)
@@ -87,11 +87,11 @@ class Feed:
         if not self.cache.position.covers(end):
             raise LookupError(f"expected the log to go to {tuple(end)}, got {tuple(self.cache.position)}")
 
-    def cached_newest(self) -> NewestEntries | None:
+    def cached_newest(self) -> Replay | None:
         """Return what a new client is shown if that is known at once: so it is but for the first clients."""
         return self.cache.newest() if self._current.is_set() and not self._closed else None
 
-    async def newest(self) -> NewestEntries:
+    async def newest(self) -> Replay:
         """Return what a new client is shown; may be behind the feed. All who wait share one reading."""
         await self.reach(START)
         if (cached_newest := self.cached_newest()) is not None:
@@ -100,9 +100,9 @@ class Feed:
             self._rereading = asyncio.create_task(self._reread())
         cache = await asyncio.shield(self._rereading)
         await self.reach(cache.position)
-        return cache.newest() or NewestEntries(cache.position, cache.position, [])
+        return cache.newest() or Replay(cache.position, cache.position, [])
 
-    async def missed(self, at: Position, most: int) -> NewestEntries | None:
+    async def missed(self, at: Position, most: int) -> Replay | None:
         """Return what a client lacks that is at `at`, of long entries the newest; None if it is too many deletions.
 
         `most` is how many entries, and deletions, there may be. May be behind the feed. Raises LookupError when the
@@ -115,7 +115,7 @@ class Feed:
         start = Position(cache.before.seq, at.deletions)
         if (messages := cache.after(start)) is None:
             return None
-        return NewestEntries(at, cache.position, messages, (at.seq + 1, start.seq) if start.seq > at.seq else None)
+        return Replay(at, cache.position, messages, (at.seq + 1, start.seq) if start.seq > at.seq else None)
 
     def close(self) -> None:
         """Stop: nobody is there any more."""
@@ -166,7 +166,8 @@ class Feed:
         while True:
             try:
                 if self._cache is None:
-                    self._begin(await self.log.newest(self.namespace))
+                    self._cache = HistoryCache.from_newest(self.namespace, await self.log.newest(self.namespace))
+                    self._catch_up(self._cache)
                 else:
                     start, target = self._cache.position, self._target
                     self._take(start, target, await self.log.after(self.namespace, start, PAGE))
@@ -178,10 +179,6 @@ class Feed:
                 failures += 1
         if failures:
             logger.warning("The log of %.100r can be read again.", self.namespace)
-
-    def _begin(self, page: Page) -> None:
-        self._cache = HistoryCache.from_newest(self.namespace, page)
-        self._catch_up(self._cache)
 
     def _take(self, start: Position, target: Position, page: Page) -> None:
         """Deliver a page that was read from `start` on for the sake of `target`; news may have come meanwhile."""

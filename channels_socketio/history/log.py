@@ -20,11 +20,6 @@ class Position(NamedTuple):
     seq: int
     deletions: int
 
-    @property
-    def steps(self) -> int:
-        """How many entries and deletions led here."""
-        return self.seq + self.deletions
-
     def covers(self, other: "Position") -> bool:
         """Whether everything up to `other` lies before this position."""
         return self.seq >= other.seq and self.deletions >= other.deletions

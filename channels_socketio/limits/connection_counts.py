@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 KEEP_SECONDS = 5.0  # between calls that renew the lease, which lasts three times as long
@@ -29,11 +30,7 @@ class CountStore(Protocol):
 
 
 class LimitReached(Exception):
-    """There is no slot left under `key`."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
-        self.key = key
+    """There is no slot left under the key that it names."""
 
 
 class Slot:
@@ -126,11 +123,6 @@ class ConnectionCounts:
                 self._lose(process)
             self._changed.clear()
             if not self._left:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(KEEP_SECONDS):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(KEEP_SECONDS):
+                        await self._changed.wait()

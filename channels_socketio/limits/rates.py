@@ -66,63 +66,48 @@ class Store(Protocol):
 
 
 class Limiter:
-    """Limits what is called `name` to `rate`, for each key. Without a rate it limits nothing."""
+    """Limits what is called `name` to `rate`, for each key. Without a rate it limits nothing. Threads may share it.
 
-    def __init__(self, name: str, rate: Rate | None, store: Store | None = None) -> None:
+    It has at most `MOST_KEYS` buckets of this process. The least recently used go first.
+    """
+
+    def __init__(
+        self, name: str, rate: Rate | None, store: Store | None = None, clock: Clock = time.monotonic_ns
+    ) -> None:
         self.name, self.rate = name, rate
-        self._buckets = None if rate is None else Buckets(rate)
-        self._store = store
+        self._store, self._clock, self._lock = store, clock, Lock()
+        self._full_at: dict[str, int] = {}  # the most recently used last
 
     async def take(self, key: str, cost: int = 1) -> float | None:
         """Take `cost` tokens; if they are not there, take none and return in how many seconds they will be."""
-        if self._buckets is None:
-            return None
-        wait = self._buckets.take(key, cost)
-        if wait is None and self._store is not None:
-            wait = await self._store.take(f"{self.name}:{key}", self._buckets.rate, cost)
+        wait = self.take_here(key, cost)
+        if wait is None and self.rate is not None and self._store is not None:
+            wait = await self._store.take(f"{self.name}:{key}", self.rate, cost)
         return wait
 
     def take_here(self, key: str, cost: int = 1) -> float | None:
         """Take tokens as take() does, from this process's buckets alone."""
-        return None if self._buckets is None else self._buckets.take(key, cost)
-
-    def give_back(self, key: str) -> None:
-        """Undo take_here() with a cost of 1."""
-        if self._buckets is not None:
-            self._buckets.give_back(key)
-
-
-class Buckets:
-    """The buckets of one process, at most `most`: the least recently used go first. Threads may share them."""
-
-    def __init__(self, rate: Rate, most: int = MOST_KEYS, clock: Clock = time.monotonic_ns) -> None:
-        self.rate = rate
-        self._most, self._clock, self._lock = most, clock, Lock()
-        self._full_at: dict[str, int] = {}  # the most recently used last
-
-    def __len__(self) -> int:
-        return len(self._full_at)
-
-    def take(self, key: str, cost: int = 1) -> float | None:
-        """See Limiter.take."""
-        if not 0 < cost <= self.rate.burst:
-            raise ValueError(f"expected a cost of 1 to {self.rate.burst}, got {cost}")
+        rate = self.rate
+        if rate is None:
+            return None
+        if not 0 < cost <= rate.burst:
+            raise ValueError(f"expected a cost of 1 to {rate.burst}, got {cost}")
         with self._lock:
             now = self._clock()
             self._forget(now)
-            full_at, wait = self.rate.take(self._full_at.get(key, now), now, cost)
+            full_at, wait = rate.take(self._full_at.get(key, now), now, cost)
             if wait > 0:
                 return wait / SECOND
             self._full_at.pop(key, None)
-            if len(self._full_at) >= self._most:
+            if len(self._full_at) >= MOST_KEYS:
                 del self._full_at[next(iter(self._full_at))]
             self._full_at[key] = full_at
             return None
 
     def give_back(self, key: str) -> None:
-        """Put back a token that was taken. A full bucket stays full."""
+        """Undo take_here() with a cost of 1. A full bucket stays full."""
         with self._lock:
-            if key in self._full_at:
+            if self.rate is not None and key in self._full_at:
                 self._full_at[key] -= self.rate.interval
 
     def _forget(self, now: int) -> None:
@@ -138,13 +123,13 @@ class Notices:
 
     def __init__(self, rate: Rate, clock: Clock = time.monotonic_ns) -> None:
         self.counts: Counter[str] = Counter()
-        self._lines = Buckets(rate, clock=clock)
+        self._lines = Limiter("lines of the log", rate, clock=clock)
         self._unsaid: Counter[str] = Counter()
 
     def note(self, name: str, message: str, *args: object) -> None:
         """Count a refusal called `name`, and log the message unless there were too many of the name."""
         self.counts[name] += 1
-        if self._lines.take(name) is not None:
+        if self._lines.take_here(name) is not None:
             self._unsaid[name] += 1
             return
         unsaid = self._unsaid.pop(name, 0)

@@ -66,16 +66,18 @@ EngineEvent = MessageReceived | PongReceived | EngineClosed
 
 
 class EngineProtocol:
-    """One engine session. Times (`now`, deadlines) are seconds of any monotonic clock."""
+    """One engine session. Times (`now`, deadlines) are seconds of any monotonic clock; for `base64` see Framing."""
+
+    framing_class = Framing
 
     def __init__(
-        self, sid: str, options: EngineOptions, now: float, upgrades: Sequence[str] = (), framing: Framing | None = None
+        self, sid: str, options: EngineOptions, now: float, upgrades: Sequence[str] = (), base64: bool = False
     ) -> None:
         self.sid = sid
-        self.framing = framing or Framing()
+        self.framing = self.framing_class(base64)
         self.options = options
         self.state = OPEN
-        self._deadline = now + options.ping_interval
+        self.extend(now)
         self._events: list[EngineEvent] = []
         self._packets: list[Encoded] = [self._open_packet(upgrades)]
 
@@ -92,11 +94,9 @@ class EngineProtocol:
     def receive_frame(self, frame: str | bytes, now: float) -> None:
         """Take one WebSocket frame from the peer."""
         try:
-            packet = self.framing.decode_frame(frame)
+            self.receive_data(self.framing.decode_frame(frame), now)
         except ProtocolError as error:
             self.close(error.reason, str(error))
-        else:
-            self.receive_data(packet, now)
 
     def split_body(self, body: bytes, content_type: str, most: int = sys.maxsize) -> list[Encoded]:
         """Return the first `most` packets in a polling body, for `receive_data`; closes when it is none."""
@@ -153,18 +153,15 @@ class EngineProtocol:
             case EngineType.MESSAGE:
                 self._events.append(MessageReceived(packet.data))
             case EngineType.PONG:
-                self._receive_pong(now)
+                if self._move("pong"):
+                    self.extend(now)
+                    self._events.append(PongReceived())
             case EngineType.CLOSE:
                 self.close(Reason.TRANSPORT_CLOSE, "close packet")
             case EngineType.NOOP:
                 pass
             case _:
                 raise ProtocolError(f"expected a message, pong or close, got packet type {packet.type}")
-
-    def _receive_pong(self, now: float) -> None:
-        if self._move("pong"):
-            self._deadline = now + self.options.ping_interval
-            self._events.append(PongReceived())
 
     def _check_size(self, data: Encoded) -> None:
         limit = self.options.max_payload

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from .engine import EngineOptions, EngineProtocol, PongReceived
+from .engine import EngineProtocol, PongReceived
 from .engine_packets import TEXT, Encoded, EnginePacket, EngineType, Framing, decode_base64, decode_text
 from .packets import MAIN_NAMESPACE, Packet, PacketType
 from .reasons import ProtocolError, Reason
@@ -78,11 +78,7 @@ class LegacyEngineProtocol(EngineProtocol):
     the last ping but one counts as received.
     """
 
-    def __init__(
-        self, sid: str, options: EngineOptions, now: float, upgrades: Sequence[str] = (), framing: Framing | None = None
-    ) -> None:
-        super().__init__(sid, options, now, upgrades, framing or LegacyFraming())
-        self.extend(now)
+    framing_class = LegacyFraming
 
     def send_ping(self, now: float) -> None:
         """Do nothing: the client pings."""

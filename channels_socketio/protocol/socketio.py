@@ -232,7 +232,9 @@ class SocketIOProtocol:
             case PacketType.ACK:
                 self._receive_ack(packet)
             case PacketType.DISCONNECT:
-                self._receive_disconnect(packet.namespace)
+                self._connected(packet.namespace)
+                self._move(packet.namespace, "DISCONNECT")
+                self._events.append(DisconnectReceived(packet.namespace))
             case _:
                 raise ProtocolError("expected no connect error from a client")
 
@@ -240,11 +242,8 @@ class SocketIOProtocol:
         if packet.namespace in self._namespaces:
             raise ProtocolError(f"expected one connect to {reprlib.repr(packet.namespace)}, got a second")
         if len(self._namespaces) >= self.options.max_namespaces:
-            self._send(
-                Packet(
-                    PacketType.CONNECT_ERROR, packet.namespace, {"message": SocketRefusal.TOO_MANY_NAMESPACES.message}
-                )
-            )
+            error = {"message": SocketRefusal.TOO_MANY_NAMESPACES.message}
+            self._send(Packet(PacketType.CONNECT_ERROR, packet.namespace, error))
             return
         self._move(packet.namespace, "CONNECT")
         self._events.append(ConnectRequested(packet.namespace, packet.data))
@@ -254,11 +253,6 @@ class SocketIOProtocol:
         if packet.id is not None and packet.id in pending:
             pending.remove(packet.id)
             self._events.append(AckReceived(packet.namespace, packet.id, packet.data))
-
-    def _receive_disconnect(self, namespace: str) -> None:
-        self._connected(namespace)
-        self._move(namespace, "DISCONNECT")
-        self._events.append(DisconnectReceived(namespace))
 
     def _connected(self, namespace: str) -> _Namespace:
         known = self._namespaces.get(namespace)

@@ -23,7 +23,7 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
@@ -71,16 +71,12 @@ class SessionMonitor:
         self._rotated: dict[str, float] = {}  # hashes of keys by when they were rotated, as long as the news is kept
         self._doubted: set[Login] = set()
         self._looking: asyncio.Task[None] | None = None
-        handlers: dict[str, Callable[..., None]] = {
-            END_SESSIONS: self._end_sessions,
-            END_USER: self._end_user,
-            ROTATE_SESSIONS: self._rotate_sessions,
-            LOOK_AT_SESSIONS: self._look_at_sessions,
-            LOOK_AT_USER: self._look_at_user,
-            LOOK_AT_ALL: self._look_at_everybody,
-        }
-        for kind, handler in handlers.items():
-            handle(kind, handler)
+        handle(END_SESSIONS, self._end_sessions)
+        handle(END_USER, self._end_user)
+        handle(ROTATE_SESSIONS, self._rotate_sessions)
+        handle(LOOK_AT_SESSIONS, self._look_at_sessions)
+        handle(LOOK_AT_USER, self._look_at_user)
+        handle(LOOK_AT_ALL, self._look_at_everybody)
 
     def enter(self, connection: Connection, key: str, user: str | None, interval: float) -> Login:
         """Register a connection that lives by the login session with the hash `key`, of `user` if not None.
@@ -138,12 +134,12 @@ class SessionMonitor:
     def _end_sessions(self, keys: Sequence[str], reason: str, message: str) -> None:
         self._remember(keys)
         for login in self.registry.find(keys):
-            end(login, EndReason(reason, message))
+            end(login.connections, EndReason(reason, message))
 
     def _end_user(self, user: str, reason: str, message: str) -> None:
         self._remember([f",{user}"])
         for login in self.registry.of_user(user):
-            end(login, EndReason(reason, message))
+            end(login.connections, EndReason(reason, message))
 
     def _rotate_sessions(self, keys: Sequence[str]) -> None:
         self._remember(keys)
@@ -217,7 +213,7 @@ class SessionMonitor:
             if status is None:
                 self._lose(login)
             elif status.end_reason is not None:
-                end(login, status.end_reason)
+                end(login.connections, status.end_reason)
             elif session_hash(status.session_key) != login.key:
                 rotate(login)
             elif review(login):
@@ -225,24 +221,20 @@ class SessionMonitor:
         wanted = {login.user for login, _ in live if login.user is not None}
         users = await find_users(wanted) if wanted else {}
         for login, status in live:
-            if login.connections:
-                await self._judge_alone(login, status, users)
-
-    async def _judge_alone(self, login: Login, status: SessionStatus, users: dict[str, Any]) -> None:
-        """Do what follows for one login session; the others of its batch go on when that fails."""
-        try:
-            await self._judge(login, status, None if login.user is None else users.get(login.user))
-        except Exception as error:  # nobody is put out for it: the next sweep looks again
-            logger.error("A login session could not be judged: %s: %s", type(error).__name__, error)
+            try:
+                if login.connections:
+                    await self._judge(login, status, None if login.user is None else users.get(login.user))
+            except Exception as error:  # nobody is put out for it: the next sweep looks again
+                logger.error("A login session could not be judged: %s: %s", type(error).__name__, error)
 
     def _lose(self, login: Login) -> None:
         """A login session is not there under its key, nor under another as far as its store can tell."""
         if login.key in self._rotated:
             rotate(login)
         elif self._now() >= login.expires:
-            end(login, EXPIRED)
+            end(login.connections, EXPIRED)
         elif self._has_settled(login):
-            end(login, ENDED)
+            end(login.connections, ENDED)
 
     async def _judge(self, login: Login, status: SessionStatus, user: Any) -> None:
         self._expect(login, status.expires)
@@ -251,7 +243,7 @@ class SessionMonitor:
         if status.user not in (UNKNOWN, await session.aget(SESSION_KEY)):
             rotate(login)
         elif login.user is not None and (user is None or not may_log_in(session, user)):
-            end(login, USER_DELETED if user is None else USER_INACTIVE)
+            end(login.connections, USER_DELETED if user is None else USER_INACTIVE)
         elif not agrees_with_password(session, user):
             if self._has_settled(login):
                 await self._judge_password(login, session, user)
@@ -266,14 +258,14 @@ class SessionMonitor:
         if stored is not None and agrees_with_password(stored, user):
             rotate(login)
         else:
-            end(login, PASSWORD_CHANGED)
+            end(login.connections, PASSWORD_CHANGED)
 
     async def _rename(self, login: Login, session: Any, user: Any) -> None:
         """Have the connections of a login session know it, and its user if not None, as they are now."""
         login.stale = False
         stored = await read_again(session)
         if stored is not None:  # or else the next look finds out
-            for_each(login, lambda connection: connection.rename(stored, user))
+            for_each(login.connections, lambda connection: connection.rename(stored, user))
 
     def _has_settled(self, login: Login) -> bool:
         """Return whether what is wrong with a login session has had its time to be explained; look again after it."""
@@ -286,28 +278,21 @@ class SessionMonitor:
         return False
 
 
-def end(login: Login, end_reason: EndReason) -> None:
-    """End all connections that live by a login session."""
-    for connection in list(login.connections):
-        end_connection(connection, end_reason)
+def end(connections: Collection[Connection], end_reason: EndReason) -> None:
+    """End connections: by itself one that cannot say why."""
+    for_each(connections, lambda connection: connection.end(end_reason), Reason.SESSION_ENDED)
 
 
 def rotate(login: Login) -> None:
     """Close all connections that came by a key, or as a user, that their login session does not have any more."""
-    for_each(login, lambda connection: connection.rotate(), Reason.SESSION_ROTATED)
+    for_each(login.connections, lambda connection: connection.rotate(), Reason.SESSION_ROTATED)
 
 
-def end_connection(connection: Connection, end_reason: EndReason) -> None:
-    """End a connection: by itself if it cannot say why."""
-    try:
-        connection.end(end_reason)
-    except Exception as error:
-        connection.fail(error, Reason.SESSION_ENDED)
-
-
-def for_each(login: Login, act: Callable[[Connection], None], reason: Reason = Reason.INTERNAL_ERROR) -> None:
-    """Do something with each connection of a login session; one that fails is closed alone, for `reason`."""
-    for connection in list(login.connections):
+def for_each(
+    connections: Collection[Connection], act: Callable[[Connection], None], reason: Reason = Reason.INTERNAL_ERROR
+) -> None:
+    """Do something with each of `connections`; one that fails is closed alone, for `reason`."""
+    for connection in list(connections):
         try:
             act(connection)
         except Exception as error:
@@ -323,5 +308,5 @@ def review(login: Login) -> bool:
             logger.error("Whether %s may stay could not be said.", connection.label, exc_info=error)
             continue
         if end_reason is not None:
-            end_connection(connection, end_reason)
+            end([connection], end_reason)
     return bool(login.connections)

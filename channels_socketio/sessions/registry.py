@@ -6,6 +6,7 @@ at once. A connection costs its place in a set, and its login session, if it is 
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..protocol.reasons import Reason
@@ -37,6 +38,7 @@ class Connection(Protocol):
         """Close at once because something else has raised `error`."""
 
 
+@dataclass(slots=True, eq=False)
 class Login:
     """A login session that connections live by.
 
@@ -44,15 +46,12 @@ class Login:
     disagree with its user's password; None while nothing is wrong. `stale` is whether its data may have changed.
     """
 
-    __slots__ = ("connections", "expires", "key", "settles", "stale", "user")
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.user: str | None = None
-        self.expires = math.inf
-        self.settles: float | None = None
-        self.stale = False
-        self.connections: set[Connection] = set()
+    key: str
+    user: str | None = None
+    expires: float = math.inf
+    settles: float | None = None
+    stale: bool = False
+    connections: set[Connection] = field(default_factory=set)
 
     @property
     def scope(self) -> dict[str, Any]:
@@ -79,7 +78,9 @@ class Registry:
         """Note that `connection` has ended; not being there is no error."""
         login.connections.discard(connection)
         if not login.connections:
-            self._drop(login)
+            if self.logins.get(login.key) is login:
+                del self.logins[login.key]
+            self._set_user(login, None)
 
     def find(self, keys: Collection[str]) -> list[Login]:
         """Return the login sessions with these hashes, as far as they have connections here."""
@@ -88,11 +89,6 @@ class Registry:
     def of_user(self, user: str) -> list[Login]:
         """Return the login sessions of a user that have connections here."""
         return list(self._users.get(user, ()))
-
-    def _drop(self, login: Login) -> None:
-        if self.logins.get(login.key) is login:
-            del self.logins[login.key]
-        self._set_user(login, None)
 
     def _set_user(self, login: Login, user: str | None) -> None:
         if login.user == user:

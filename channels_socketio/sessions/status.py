@@ -18,6 +18,7 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from .end_reasons import EXPIRED, EndReason
 
@@ -112,8 +113,6 @@ def agrees_with_password(session: Any, user: Any) -> bool:
     """Return whether a loaded session was made with the password that its user has now."""
     if user is None:
         return True
-    from django.utils.crypto import constant_time_compare
-
     if session.get(SESSION_KEY) is None or not hasattr(user, "get_session_auth_hash"):
         return True  # whoever found out about this user did so by other means
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]

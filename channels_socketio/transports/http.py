@@ -19,8 +19,8 @@ from ..exceptions import Refused, session_gone
 from ..fanout.relay import RELAYED, claimed_key, new_question, send_response
 from ..handshake.admission import Admission
 from ..handshake.request import EngineRequest, HandshakeError, parse_request
-from ..handshake.responses import error_body, respond
-from ..protocol.engine_packets import Encoded
+from ..handshake.responses import error_body, refuse, respond
+from ..protocol.engine_packets import TEXT, Encoded
 from ..protocol.reasons import FORBIDDEN, Reason, Refusal
 from .polling import PollingTransport
 
@@ -32,7 +32,6 @@ TURN_PACKETS = 50  # that one client may have handled before others get their tu
 COMPRESS_FROM = 1024  # bytes
 PACKETS_FOR_PYTHON = 16  # python-engineio closes when an answer has more
 JSON = "application/json"
-PLAIN = "text/plain; charset=UTF-8"
 
 
 class PostError(Exception):
@@ -58,14 +57,13 @@ class PollingEndpoint(AsyncConsumer):
         try:
             await self._answer(parse_request(scope, "polling"))
         except HandshakeError as error:
-            refusal = error.refusal
-            await respond(send, refusal.status, error_body(refusal.code, refusal.message), JSON)
+            await refuse(scope, receive, send, error.refusal)
         except Refused as refused:
             self.admission.log_refusal(scope, refused)
             code, status = FORBIDDEN
             await respond(send, status, error_body(code, refused.message), JSON, *refused.headers)
         except PostError as error:
-            await respond(send, error.status, str(error).encode(), PLAIN)
+            await respond(send, error.status, str(error).encode(), TEXT)
 
     async def _answer(self, request: EngineRequest) -> None:
         if request.sid is None:
@@ -90,7 +88,7 @@ class PollingEndpoint(AsyncConsumer):
         async with self.admission.handshake(self.scope) as slot:
             python = self._is_python()
             limit = PACKETS_FOR_PYTHON if python else sys.maxsize
-            transport = PollingTransport(current_runtime(), limit, stays_away=python)
+            transport = PollingTransport(limit, stays_away=python)
             connection = self.admission.new_connection(request, self.scope, transport, slot)
             transport.attach(connection)
             connection.open()

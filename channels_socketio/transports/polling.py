@@ -2,10 +2,8 @@
 
 import asyncio
 import enum
-import sys
 from typing import TYPE_CHECKING
 
-from ..connections.runtime import Runtime
 from ..fanout.prepared import PreparedMessage
 from ..protocol.engine_packets import Encoded, EngineType
 from ..protocol.reasons import Reason, Refusal
@@ -47,15 +45,13 @@ class PollingTransport:
     name = "polling"
     upgrades = ("websocket",)
 
-    def __init__(self, runtime: Runtime, limit: int = sys.maxsize, stays_away: bool = False) -> None:
+    def __init__(self, limit: int, stays_away: bool) -> None:
         self.connection: Connection
         self.posting = False
         self.state = OPEN
-        self._runtime = runtime
         self._limit = limit
         self._stays_away = stays_away
         self._refusal: Refusal | None = None  # of a poll that has nothing to fetch
-        self._sid = ""
         self._packets: list[Encoded] = []
         self._poll: asyncio.Future[Refusal | None] | None = None
         self._last_packet = str(EngineType.NOOP)
@@ -73,8 +69,8 @@ class PollingTransport:
 
     def attach(self, connection: "Connection") -> None:
         """Serve `connection`, under its engine id."""
-        self.connection, self._sid = connection, connection.engine.sid
-        self._runtime.polling[self._sid] = self
+        self.connection = connection
+        connection.runtime.polling[connection.engine.sid] = self
 
     def send_prepared(self, prepared: PreparedMessage) -> None:
         """Keep packets for the poll that is held, or for the next one."""
@@ -94,13 +90,13 @@ class PollingTransport:
             if self._stays_away and reason.comes_back:
                 self._refusal = Refusal.UNKNOWN_SID
             self._last_packet = str(EngineType.CLOSE)
-        self._move("close")
+        self.move("close")
         self.resume()
         self._release()
         if not reason.is_told or (self.polling and not self._packets) or self._is_refused():
             self._forget()
         else:
-            self._runtime.loop.call_later(CLOSE_FETCH_SECONDS, self._forget)
+            self.connection.runtime.loop.call_later(CLOSE_FETCH_SECONDS, self._forget)
 
     def resume(self) -> None:
         """Read on."""
@@ -114,7 +110,7 @@ class PollingTransport:
 
     def hold(self) -> "asyncio.Future[Refusal | None]":
         """Hold a poll: the result is its refusal, or None as soon as `take` has something for it."""
-        self._poll = self._runtime.loop.create_future()
+        self._poll = self.connection.runtime.loop.create_future()
         if self._packets or self._ended():
             self._release()
             if self._is_refused():
@@ -137,9 +133,13 @@ class PollingTransport:
             self._forget()
         return [self._last_packet]
 
-    def try_candidate(self) -> bool:
-        """Let a WebSocket try to take over; False when another one does, or the connection is over."""
-        return self._move("candidate")
+    def move(self, event: str) -> bool:
+        """Go on to the next state; return False when `event` changes nothing in this one.
+
+        A WebSocket that tries to take over is no `candidate` while another one is, or when the connection is over.
+        """
+        before, self.state = self.state, TRANSITIONS[self.state].get(event, self.state)
+        return self.state is not before
 
     def probe(self) -> None:
         """A candidate has probed: end the poll that is held, and each one that still comes, soon.
@@ -147,28 +147,19 @@ class PollingTransport:
         Not at once: the frame that completes the upgrade may be here already, and then a poll that was sent behind it
         must not be answered as if it had come before.
         """
-        self._move("probe")
+        self.move("probe")
         if self._poll is not None:
             self._release_soon(self._poll)
-
-    def fail_candidate(self) -> None:
-        """The candidate failed: go on as before."""
-        self._move("fail")
 
     def detach(self) -> list[Encoded]:
         """End this transport for the candidate's sake; return what was not fetched."""
         packets, self._packets = self._packets, []
         self._refusal = Refusal.BAD_REQUEST
-        self._move("upgrade")
+        self.move("upgrade")
         self.resume()
         self._forget()
         self._release()
         return packets
-
-    def _move(self, event: str) -> bool:
-        """Go on to the next state; return False when `event` changes nothing in this one."""
-        before, self.state = self.state, TRANSITIONS[self.state].get(event, self.state)
-        return self.state is not before
 
     def _ended(self) -> bool:
         return self.state is CLOSED or self.state is UPGRADED
@@ -182,10 +173,10 @@ class PollingTransport:
             release(self._poll, self._refusal if self._is_refused() else None)
 
     def _release_soon(self, poll: "asyncio.Future[Refusal | None]") -> None:
-        self._runtime.loop.call_later(RELEASE_SECONDS, release, poll)
+        self.connection.runtime.loop.call_later(RELEASE_SECONDS, release, poll)
 
     def _forget(self) -> None:
-        self._runtime.polling.pop(self._sid, None)
+        self.connection.runtime.polling.pop(self.connection.engine.sid, None)
 
 
 def release(poll: "asyncio.Future[Refusal | None]", refusal: Refusal | None = None) -> None:

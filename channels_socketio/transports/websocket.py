@@ -15,6 +15,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from channels.consumer import AsyncConsumer
@@ -63,43 +64,27 @@ TRANSITIONS = {
 }
 
 
+@dataclass(slots=True, eq=False, repr=False)  # slots, as Connection has
 class WebSocketTransport(AsyncConsumer):
     """Serves one WebSocket. Expects `AuthMiddlewareStack` above it."""
 
-    # Slots, as in Connection, because a delivery reads some of them for every client, mostly from cold memory.
-    __slots__ = (
-        "_framing",
-        "_held",
-        "_plain",
-        "_put",
-        "_resumed",
-        "_stream",
-        "_waiting",
-        "_writer",
-        "admission",
-        "base_send",
-        "connection",
-        "receive",
-        "scope",
-        "state",
-    )
     name = "websocket"
     upgrades = ()
 
-    def __init__(self, admission: Admission) -> None:
-        self.admission = admission
-        self.connection: Connection
-        self.scope: Any
-        self.base_send: Any
-        self._framing: Framing
-        self._plain = True
-        self._stream: FrameStream | None = None
-        self._put: Callable[[bytes], None] | None = None
-        self._waiting: deque[dict[str, Any]] | None = None
-        self._writer: asyncio.Task[None] | None = None
-        self.state = OPEN
-        self._held: deque[dict[str, Any]] | None = None
-        self._resumed: asyncio.Event | None = None
+    admission: Admission
+    connection: Connection = field(init=False)
+    scope: Any = field(init=False)
+    receive: Any = field(init=False)
+    base_send: Any = field(init=False)
+    state: WebSocketState = field(init=False, default=OPEN)
+    _framing: Framing = field(init=False)
+    _plain: bool = field(init=False, default=True)
+    _stream: FrameStream | None = field(init=False, default=None)
+    _put: Callable[[bytes], None] | None = field(init=False, default=None)
+    _waiting: deque[dict[str, Any]] | None = field(init=False, default=None)
+    _writer: asyncio.Task[None] | None = field(init=False, default=None)
+    _held: deque[dict[str, Any]] | None = field(init=False, default=None)
+    _resumed: asyncio.Event | None = field(init=False, default=None)
 
     @property
     def ready(self) -> bool:
@@ -192,7 +177,7 @@ class WebSocketTransport(AsyncConsumer):
             raise HandshakeError(Refusal.UNKNOWN_SID)
         self._attach(connection)
         await self._accept()
-        if not connection.count() or polling is None or not polling.try_candidate():
+        if not connection.count() or polling is None or not polling.move("candidate"):
             self.close(Reason.TRANSPORT_ERROR)
             return False
         upgraded = False
@@ -202,7 +187,7 @@ class WebSocketTransport(AsyncConsumer):
                     upgraded = await self._probe(polling) and not connection.closed
         finally:
             if not upgraded:
-                polling.fail_candidate()
+                polling.move("fail")
         if upgraded:
             connection.upgrade(self, polling.detach())
         else:
@@ -245,7 +230,9 @@ class WebSocketTransport(AsyncConsumer):
             return
         try:
             for number in itertools.count(1):
-                self._count_and_handle(await self.receive())
+                event = await self.receive()
+                if event["type"] == "websocket.disconnect" or self.connection.count():  # this server does not count
+                    self._handle(event)
                 await self._read_on()
                 if self.state is CLOSED:
                     return
@@ -285,11 +272,6 @@ class WebSocketTransport(AsyncConsumer):
             self._held = None
             self._move("release")
             self._stream.resume()
-
-    def _count_and_handle(self, event: dict[str, Any]) -> None:
-        """Handle an event of a server that does not count by itself."""
-        if event["type"] == "websocket.disconnect" or self.connection.count():
-            self._handle(event)
 
     def _handle(self, event: dict[str, Any]) -> None:
         if event["type"] == "websocket.disconnect":

@@ -14,8 +14,8 @@ from channels_socketio.history import log as logs
 from channels_socketio.history.cache import (
     START,
     HistoryCache,
-    NewestEntries,
     Publication,
+    Replay,
     format_offset,
     pack_item,
     pack_items,
@@ -223,7 +223,7 @@ async def test_after_deletions_the_log_is_asked_for_entries_that_fit_again() -> 
 
 async def test_an_empty_log_is_shown_as_nothing() -> None:
     _, cache = await filled(0)
-    assert cache.newest() == NewestEntries(START, START, [])
+    assert cache.newest() == Replay(START, START, [])
     assert cache.after(START) == []
     assert cache.after(Position(1, 0)) is None
     assert format_offset(START, "/tea") == "0.0./tea"

@@ -11,13 +11,13 @@ from channels.layers import InMemoryChannelLayer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels_socketio.connections.replay import Missed, newest, since
+from channels_socketio.connections.replay import since
 from channels_socketio.fanout.backplane import Backplane, publications_message
 from channels_socketio.fanout.hub import Hub
 from channels_socketio.fanout.prepared import PreparedMessage, join
 from channels_socketio.history import cache as tails
 from channels_socketio.history import feed as feeds
-from channels_socketio.history.cache import START, Publication, announcement, format_offset, pack_items
+from channels_socketio.history.cache import START, Publication, Replay, announcement, format_offset, pack_items
 from channels_socketio.history.feed import HELD, LOG, PAGE, Feed, FeedClosed, Feeds
 from channels_socketio.history.log import REPLAY_BYTES, Page, Position
 from channels_socketio.history.recovery import parse_offset
@@ -78,14 +78,14 @@ class Client:
         return Position(*found) if found is not None else START
 
 
-async def complete(feed: Feed, replay: Missed, before: Position) -> list[Any]:
+async def complete(feed: Feed, replay: Replay, before: Position) -> list[Any]:
     """Return the events that a socket gets that was at `before`, as `entry.prepare` has it; may raise LookupError."""
     gaps: list[Any] = []
     while True:
-        if replay.left_out is not None:
-            before = before._replace(seq=replay.left_out[1])
-            gaps.append(["gap", replay.left_out, format_offset(before, "/")])
-        if (rest := feed.cache.after(replay.at)) is not None:
+        if replay.missed is not None:
+            before = before._replace(seq=replay.missed[1])
+            gaps.append(["gap", replay.missed, format_offset(before, "/")])
+        if (rest := feed.cache.after(replay.position)) is not None:
             return gaps + events_of(replay.messages + rest)
         found = await since(feed, before, 1000)
         if found is None:
@@ -113,7 +113,8 @@ class World:
         replay = None if at is None else await since(self.feed, at, 1000)
         before = at
         if replay is None or before is None:
-            replay, before = await newest(self.feed)
+            replay = await self.feed.newest()
+            before = replay.before
         client = Client(before)
         try:
             client.events += await complete(self.feed, replay, before)
@@ -319,7 +320,7 @@ async def test_news_in_order_are_delivered_at_once_and_ask_nobody(sqlite_log: SQ
         ["entry", "four", "4.0./"],
         ["deleted", 3, "4.1./"],
     ]
-    await newest(process.feed)
+    await process.feed.newest()
     assert sqlite_log.readings == readings
 
 
@@ -431,11 +432,11 @@ async def test_new_clients_who_find_too_little_in_memory_share_one_reading() -> 
     await process.feed.reach(sqlite_log.end())
     announce(process, sqlite_log.delete(60))
     readings = sqlite_log.readings
-    cached_newest = await asyncio.gather(*(newest(process.feed) for _ in range(10)))
+    cached_newest = await asyncio.gather(*(process.feed.newest() for _ in range(10)))
     assert sqlite_log.readings == readings + 1
-    assert all(replay == cached_newest[0][0] for replay, _ in cached_newest)
-    assert len(events_of(cached_newest[0][0].messages)) == 50
-    await newest(process.feed)
+    assert all(replay == cached_newest[0] for replay in cached_newest)
+    assert len(events_of(cached_newest[0].messages)) == 50
+    await process.feed.newest()
     assert sqlite_log.readings == readings + 1
     process.feeds.leave(process.feed)
 
@@ -468,12 +469,12 @@ async def test_news_that_come_while_the_newest_are_read_are_neither_lost_nor_dou
     await process.feed.reach(sqlite_log.end())
     announce(process, sqlite_log.delete(60))
     sqlite_log.patient = True
-    entering = asyncio.create_task(newest(process.feed))
+    entering = asyncio.create_task(process.feed.newest())
     await eventually(lambda: sqlite_log.waiting, "the log is read")
     announce(process, sqlite_log.append(61))
     sqlite_log.answer()
-    (replay, before) = await entering
-    assert (await complete(process.feed, replay, before))[-1:] == entries(61, deletions=1)
+    replay = await entering
+    assert (await complete(process.feed, replay, replay.before))[-1:] == entries(61, deletions=1)
     announce(process, sqlite_log.append(62))
     assert process.listener.events == [["deleted", 60, "60.1./"], *entries(61, 62, deletions=1)]
     process.feeds.leave(process.feed)
@@ -513,7 +514,7 @@ async def test_of_long_entries_the_newest_are_sent_and_the_gap_before_them_is_to
     process = Process(sqlite_log)
     replay = await since(process.feed, at, 500)
     assert replay is not None
-    assert (replay.left_out, replay.head) == (missed, 300)
+    assert (replay.missed, replay.position.seq) == (missed, 300)
     assert sqlite_log.readings <= 4
     sent = [event for event in await complete(process.feed, replay, at) if event[0] == "entry"]
     assert [offset for _, _, offset in sent] == [f"{number}.0./" for number in range(first, 301)]
@@ -522,7 +523,7 @@ async def test_of_long_entries_the_newest_are_sent_and_the_gap_before_them_is_to
         assert found is not None
         again = await since(process.feed, Position(*found), 500)
         assert again is not None
-        assert again.left_out is None
+        assert again.missed is None
         rest = await complete(process.feed, again, Position(*found))
         assert rest == sent[sent.index(["entry", LONG, offset]) + 1 :]
     process.feeds.leave(process.feed)
@@ -537,7 +538,7 @@ async def test_long_entries_among_short_ones_are_the_gap_that_the_log_is_asked_f
     process = Process(sqlite_log)
     replay = await since(process.feed, START, 500)
     assert replay is not None
-    assert replay.left_out == (1, 127)
+    assert replay.missed == (1, 127)
     events = await complete(process.feed, replay, START)
     assert [(event, data) for event, data, _ in events[:3]] == [
         ("gap", (1, 127)),
@@ -599,8 +600,8 @@ async def test_who_missed_too_much_or_was_never_there_is_told(
     if replay is None:
         assert missed == "fresh"
         return
-    assert replay.left_out == missed
-    assert replay.head == 5
+    assert replay.missed == missed
+    assert replay.position.seq == 5
     events = await complete(process.feed, replay, at)
     assert [data for event, data, _ in events if event != "gap"] == rest
 

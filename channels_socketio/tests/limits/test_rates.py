@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis as SyncRedis
 
-from channels_socketio.limits.rates import Buckets, Limiter, Notices, Rate, Store
+from channels_socketio.limits import rates
+from channels_socketio.limits.rates import Limiter, Notices, Rate, Store
 from channels_socketio.limits.redis import TAKE, RedisStore
 from channels_socketio.tests.support.processes import Redis
 
@@ -178,16 +180,16 @@ async def test_without_redis_each_process_counts_alone(tmp_path: Path, caplog: p
 @given(rate=RATES, waits=WAITS)
 def test_a_bucket_gives_no_more_than_rate_times_time_and_a_burst_and_hardly_less(rate: Rate, waits: list[int]) -> None:
     clock = Clock()
-    buckets, started, taken = Buckets(rate, clock=clock), clock.now, 0
+    limiter, started, taken = Limiter("here", rate, clock=clock), clock.now, 0
     for wait in waits:
         clock.now += wait
         for _ in range(rate.burst + 1):
-            told = buckets.take("ada")
+            told = limiter.take_here("ada")
             taken += told is None
         assert told is not None  # more than a burst at once there never is
         assert taken <= rate.per_second * (clock.now - started) / SECOND + rate.burst
         clock.now += round(told * SECOND)  # what was promised holds
-        assert buckets.take("ada") is None
+        assert limiter.take_here("ada") is None
         taken += 1
 
 
@@ -216,43 +218,44 @@ def test_the_script_in_redis_and_the_function_agree(sync_redis: SyncRedis, rate:
 
 
 @given(keys=st.lists(st.integers(0, 40), max_size=300), wait=st.integers(0, SECOND))
+@patch.object(rates, "MOST_KEYS", 10)
 def test_memory_is_bounded_and_the_longest_unused_go(keys: list[int], wait: int) -> None:
     clock = Clock()
-    buckets = Buckets(Rate(1, 5), most=10, clock=clock)
+    limiter = Limiter("here", Rate(1, 5), clock=clock)
     for key in keys:
         clock.now += wait
-        buckets.take(str(key))
-        assert len(buckets) <= 10
-        assert str(key) in buckets._full_at or buckets.take(str(key)) is not None
+        limiter.take_here(str(key))
+        assert len(limiter._full_at) <= 10
+        assert str(key) in limiter._full_at or limiter.take_here(str(key)) is not None
 
 
 def test_full_buckets_are_forgotten_without_a_timer() -> None:
     clock = Clock()
-    buckets = Buckets(Rate(1, 5), clock=clock)
+    limiter = Limiter("here", Rate(1, 5), clock=clock)
     for key in range(1000):
-        buckets.take(str(key))
-    assert len(buckets) == 1000
+        limiter.take_here(str(key))
+    assert len(limiter._full_at) == 1000
     clock.now += 2 * SECOND
     for _ in range(500):
-        buckets.take("ada")
-    assert len(buckets) == 1
+        limiter.take_here("ada")
+    assert len(limiter._full_at) == 1
 
 
 def test_what_is_given_back_may_be_taken_again_and_nothing_more() -> None:
     clock = Clock()
-    buckets = Buckets(Rate(1, 3), clock=clock)
-    buckets.give_back("ada")
-    assert [buckets.take("ada") is None for _ in range(4)] == [True] * 3 + [False]
-    buckets.give_back("ada")
-    assert [buckets.take("ada") is None for _ in range(2)] == [True, False]
+    limiter = Limiter("here", Rate(1, 3), clock=clock)
+    limiter.give_back("ada")
+    assert [limiter.take_here("ada") is None for _ in range(4)] == [True] * 3 + [False]
+    limiter.give_back("ada")
+    assert [limiter.take_here("ada") is None for _ in range(2)] == [True, False]
     clock.now += 10 * SECOND
-    buckets.give_back("ada")
-    assert [buckets.take("ada") is None for _ in range(4)] == [True] * 3 + [False]
+    limiter.give_back("ada")
+    assert [limiter.take_here("ada") is None for _ in range(4)] == [True] * 3 + [False]
 
 
 def test_a_cost_that_no_bucket_holds_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="expected a cost of 1 to 5, got 6"):
-        Buckets(Rate(1, 5)).take("ada", 6)
+        Limiter("here", Rate(1, 5)).take_here("ada", 6)
 
 
 def test_notices_are_counted_and_seldom_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from channels_socketio.protocol.engine import (
     MessageReceived,
     PongReceived,
 )
-from channels_socketio.protocol.engine_packets import Encoded, Framing
+from channels_socketio.protocol.engine_packets import Encoded
 from channels_socketio.protocol.reasons import Reason
 
 START = 100.0
@@ -140,9 +140,8 @@ def test_a_polling_body_is_split_or_closes_the_session() -> None:
     assert engine.events_received() == [failed("expected base64")]
 
 
-def test_the_framing_is_the_one_that_was_given() -> None:
-    framing = Framing(base64=True)
-    assert EngineProtocol("sid", OPTIONS, START, framing=framing).framing is framing
+def test_the_framing_is_of_the_kind_that_was_asked_for() -> None:
+    assert EngineProtocol("sid", OPTIONS, START, base64=True).framing.base64
     assert not EngineProtocol("sid", OPTIONS, START).framing.base64
 
 

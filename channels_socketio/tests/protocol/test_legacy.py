@@ -15,7 +15,7 @@ from channels_socketio.protocol.engine import (
     MessageReceived,
     PongReceived,
 )
-from channels_socketio.protocol.engine_packets import Encoded, Framing
+from channels_socketio.protocol.engine_packets import Encoded
 from channels_socketio.protocol.legacy import LegacyEngineProtocol, LegacyFraming, LegacySocketIOProtocol
 from channels_socketio.protocol.reasons import ProtocolError, Reason
 from channels_socketio.protocol.socketio import (
@@ -190,10 +190,10 @@ def test_any_body_either_splits_or_is_a_protocol_error(body: bytes, content_type
 # Engine.IO 3
 
 
-def opened(framing: Framing | None = None) -> LegacyEngineProtocol:
+def opened(base64: bool = False) -> LegacyEngineProtocol:
     """Return a session that began at START and has sent its open packet."""
     options = EngineOptions(ping_interval=25, ping_timeout=20)
-    engine = LegacyEngineProtocol("id-1", options, START, ["websocket"], framing)
+    engine = LegacyEngineProtocol("id-1", options, START, ["websocket"], base64)
     assert engine.data_to_send() == [
         '0{"sid":"id-1","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'
     ]
@@ -248,9 +248,9 @@ def test_frames_are_those_of_the_old_protocol(frame: str | bytes, happened: list
     assert engine.events_received() == happened
 
 
-def test_the_framing_is_the_one_that_was_given() -> None:
-    framing = LegacyFraming(base64=True)
-    assert opened(framing).framing is framing
+def test_the_framing_is_of_the_kind_that_was_asked_for() -> None:
+    assert opened(base64=True).framing.base64
+    assert not opened().framing.base64
     assert isinstance(opened().framing, LegacyFraming)
 
 

@@ -338,7 +338,7 @@ async def test_nothing_more_is_handled_of_one_that_ended_with_its_login_session_
     [connection] = current_runtime().connections.values()
     connection._unconfirmed = 10**9
     [login_session] = house.monitor.registry.logins.values()
-    monitor.end(login_session, ENDED)
+    monitor.end(login_session.connections, ENDED)
     house.work.open()
     await eventually(lambda: "slow consumer" in house.notes, "the socket was cleaned up")
     assert house.notes == [0, "slow consumer"]
@@ -351,7 +351,7 @@ async def test_a_client_that_does_not_keep_up_ends_too(connect: Connect) -> None
     [connection] = current_runtime().connections.values()
     connection._unconfirmed = 10**9
     [login_session] = house.monitor.registry.logins.values()
-    monitor.end(login_session, ENDED)
+    monitor.end(login_session.connections, ENDED)
     assert (await close_of(client))["reason"] == "slow consumer"
     assert is_empty(house)
 
