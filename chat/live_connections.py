@@ -141,7 +141,7 @@ def write(process: str, rows: Sequence[Row], gone: Sequence[str], sweeps: bool) 
         LiveConnection.objects.filter(pk__in=gone).delete()
         if rows:
             with connection.cursor() as cursor:
-                cursor.executemany(WRITE_CONNECTION, [(*row[:-1], adapted(row[-1])) for row in rows])
+                cursor.executemany(WRITE_CONNECTION, rows)
     if sweeps:
         ServerProcess.objects.filter(heartbeat__lt=ServerProcess.oldest_heartbeat()).delete()
     return known
@@ -153,7 +153,7 @@ def remove(process: str) -> None:
 
 
 def row_of(process: str, found: "Connection") -> Row:
-    """Return the values for WRITE_CONNECTION, the last of them not adapted to the database yet."""
+    """Return the values for WRITE_CONNECTION."""
     scope = found.scope
     session, user = scope.get("session"), scope.get("user")
     rooms = " ".join(sorted(room_of(each.kwargs) for each in found.sockets.values() if each.connected))
@@ -166,13 +166,8 @@ def row_of(process: str, found: "Connection") -> Row:
         found.transport.name,
         found.handshake.address[:ADDRESS_LENGTH],
         agent_of(scope)[:AGENT_LENGTH],
-        datetime.fromtimestamp(found.since, UTC),
+        connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(found.since, UTC)),
     )
-
-
-def adapted(moment: datetime) -> Any:
-    """Return a time as the database takes it."""
-    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def id_of(sid: str) -> str:

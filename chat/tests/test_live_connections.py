@@ -9,7 +9,7 @@ from threading import Event, Lock
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -39,7 +39,8 @@ def a_row(process: str, number: int = 1, **values: Any) -> live_connections.Row:
         "user": None,
         "rooms": "lobby",
     }
-    row |= {"transport": "websocket", "address": "127.0.0.1", "user_agent": "a browser", "since": timezone.now()}
+    row |= {"transport": "websocket", "address": "127.0.0.1", "user_agent": "a browser"}
+    row["since"] = connection.ops.adapt_datetimefield_value(timezone.now())
     return tuple((row | values).values())
 
 
