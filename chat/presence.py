@@ -5,7 +5,6 @@ end, once for each room: see `presence_state` and `typing`. Every process tells 
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -42,15 +41,11 @@ class RoomPresence:
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
         runtime.on_shutdown.append(self._end)
-        handlers: dict[str, Callable[..., None]] = {
-            WORD: self._hear,
-            ASK: self._answer,
-            END: self._lose,
-            TYPING: self._note_typing,
-            STOPPED: self._note_stopped,
-        }
-        for kind, handler in handlers.items():
-            runtime.backplane.handle(kind, handler)
+        runtime.backplane.handle(WORD, self._hear)
+        runtime.backplane.handle(ASK, self._answer)
+        runtime.backplane.handle(END, self._lose)
+        runtime.backplane.handle(TYPING, self._note_typing)
+        runtime.backplane.handle(STOPPED, self._note_stopped)
         runtime.backplane.publish_to_others(ASK, "")
 
     def enter(self, consumer: "ChatConsumer", person: str) -> None:
