@@ -107,10 +107,10 @@ class LiveConnections:
         return not lost
 
     async def _remove(self) -> None:
-        """Take this process out of the database; a failure is left to the others, who find it dead."""
+        """Delete this process and its connections; a failure is left to the others, who find it dead."""
         self._registered = False
         try:
-            await thread.run(remove, self._runtime.process)
+            await thread.run(ServerProcess.objects.filter(pk=self._runtime.process).delete)
         except DatabaseError as error:
             self._fail(error)
 
@@ -145,11 +145,6 @@ def write(process: str, rows: Sequence[Row], gone: Sequence[str], sweeps: bool) 
     if sweeps:
         ServerProcess.objects.filter(heartbeat__lt=ServerProcess.oldest_heartbeat()).delete()
     return known
-
-
-def remove(process: str) -> None:
-    """Delete a process and its connections."""
-    ServerProcess.objects.filter(pk=process).delete()
 
 
 def row_of(process: str, found: "Connection") -> Row:
