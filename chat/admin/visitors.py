@@ -26,7 +26,7 @@ from chat.admin.lists import (
     users_called,
     whole_number,
 )
-from chat.models import LoginSession, Message, Visitor
+from chat.models import LoginSession, Message, Visitor, lies_ahead
 
 LATELY = 20  # messages of a visitor
 
@@ -56,12 +56,10 @@ class ModeratesVisitors(ReadOnlyAdmin):
     def status(self, obj: Any) -> str:
         """Return whether the visitor is banned or muted now, and until when; "-" for neither."""
         visitor = self.visitor_of(obj)
-        parts = []
-        if visitor is not None and visitor.banned_until is not None and visitor.banned:
-            parts.append(gettext("banned: %s") % end_of(visitor.banned_until))
-        if visitor is not None and visitor.muted_until is not None and visitor.muted:
-            parts.append(gettext("muted: %s") % end_of(visitor.muted_until))
-        return ", ".join(parts) or "-"
+        if visitor is None:
+            return "-"
+        ends = {gettext("banned: %s"): visitor.banned_until, gettext("muted: %s"): visitor.muted_until}
+        return ", ".join(text % end_of(end) for text, end in ends.items() if lies_ahead(end)) or "-"
 
     @admin.display()
     def rooms(self, obj: Any) -> str:
