@@ -90,7 +90,7 @@ class LoginSessionAdmin(ModeratesVisitors):
     @admin.display(description=gettext_lazy("key's fingerprint"))
     def fingerprint(self, session: LoginSession) -> str:
         """Return a hash that tells login sessions apart, as in the log, and opens none."""
-        return fingerprint(session.session_key)
+        return hashlib.sha256(session.session_key.encode()).hexdigest()[:12]
 
     @admin.display()
     def data(self, session: LoginSession) -> SafeString:
@@ -104,11 +104,6 @@ class LoginSessionAdmin(ModeratesVisitors):
         recorded = [LoginSession(pk=session.pk) for session in sessions]  # deleting takes the primary key away
         moderation.end_login_sessions(sessions)
         return recorded, gettext("Ended.")
-
-
-def fingerprint(session_key: str) -> str:
-    """Return the first digits of the key's hash."""
-    return hashlib.sha256(session_key.encode()).hexdigest()[:12]
 
 
 def without_secrets(data: Any) -> Any:
