@@ -91,13 +91,9 @@ class RoomPresence:
         self._say_typing(now)
         if (word := self.state.word(now)) is not None:
             self._runtime.backplane.publish_to_others(WORD, *word)
-        if self._goes_on:
+        beats = self._runtime.backplane.crosses_processes and self.state.rooms
+        if beats or self.state.waits or self.typing_state.rooms:
             self._need()
-
-    @property
-    def _goes_on(self) -> bool:
-        beats = self._runtime.backplane.crosses_processes and bool(self.state.rooms)
-        return beats or self.state.waits or bool(self.typing_state.rooms)
 
     def _say_presence(self, now: float) -> None:
         changed = self.state.take_changed(now)
