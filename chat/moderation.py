@@ -77,8 +77,7 @@ def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> Ad
     """
     network = str(network_of(network))
     with transaction.atomic():
-        values = {"until": until, "reason": reason}
-        made, _ = AddressBan.objects.update_or_create(network=network, defaults=values)
+        made, _ = AddressBan.objects.update_or_create(network=network, defaults={"until": until, "reason": reason})
         transaction.on_commit(ban_list.forget)
         look_at_all()
     return made
