@@ -6,15 +6,12 @@ from django.contrib import admin
 from django.contrib.admin.models import DELETION
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
 from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import Outcome, ReasonForm, asks_first
-from chat.admin.lists import ReadOnlyAdmin, link_to, links_to, needs, shown, users_called, whole_number
+from chat.admin.lists import ReadOnlyAdmin, link_to, links_to, needs, users_called, whole_number
 from chat.models import LiveConnection, LoginSession, ServerProcess
-
-MOST_SHOWN = 20  # on the page of a login session
 
 
 class TransportFilter(admin.SimpleListFilter):
@@ -92,10 +89,3 @@ class LiveConnectionAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a row that is deleted ends nothing."""
         return False
-
-
-def connections_of(session: LoginSession) -> str:
-    """Return links to the live connections of a login session."""
-    found = LiveConnection.objects.live().filter(login_session=session).order_by("-since")[:MOST_SHOWN]
-    lines = [(link_to(each), each.rooms, each.transport, each.address, shown(each.since)) for each in found]
-    return format_html_join("", "<p>{} \u2013 {} \u2013 {}, {}, {}</p>", lines) or "-"

@@ -10,17 +10,17 @@ from django.contrib import admin
 from django.contrib.admin.models import DELETION
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
 from chat.admin.confirming import Outcome, ReasonForm, asks_first
-from chat.admin.connections import connections_of
-from chat.admin.lists import ConditionFilter, links_to, shown, users_called, whole_number
+from chat.admin.lists import ConditionFilter, link_to, links_to, shown, users_called, whole_number
 from chat.admin.visitors import ModeratesVisitors
-from chat.models import LoginSession
+from chat.models import LiveConnection, LoginSession
 
+MOST_CONNECTIONS = 20  # on the page of a login session
 SECRET = re.compile("token|secret|password|hash|key", re.IGNORECASE)
 
 
@@ -85,7 +85,10 @@ class LoginSessionAdmin(ModeratesVisitors):
 
     @admin.display()
     def connections(self, session: LoginSession) -> str:
-        return connections_of(session)
+        """Return links to its live connections."""
+        found = LiveConnection.objects.live().filter(login_session=session).order_by("-since")[:MOST_CONNECTIONS]
+        lines = [(link_to(each), each.rooms, each.transport, each.address, shown(each.since)) for each in found]
+        return format_html_join("", "<p>{} \u2013 {} \u2013 {}, {}, {}</p>", lines) or "-"
 
     @admin.display(description=gettext_lazy("key's fingerprint"))
     def fingerprint(self, session: LoginSession) -> str:

@@ -70,16 +70,15 @@ class ModeratesVisitors(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("messages"))
     def said(self, obj: Any) -> str:
         """Return the visitor's last messages as a table, newest first, and a link to all of them."""
-        visitor = self.visitor_of(obj)
-        messages = last_messages(visitor)
-        if visitor is None or not messages:
+        messages = last_messages(self.visitor_of(obj))
+        if not messages:
             return "-"
         rows = format_html_join(
             "\n",
             "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
             ((shown(message.at), link_to(message), message.text) for message in messages),
         )
-        address = f"{reverse('admin:chat_message_changelist')}?visitor__id__exact={visitor.pk}"
+        address = f"{reverse('admin:chat_message_changelist')}?visitor__id__exact={messages[0].visitor_id}"
         return format_html('<table class="said">{}</table><a href="{}">{}</a>', rows, address, gettext("All messages"))
 
     @asks_first(BanForm, CHANGE, "ban", gettext_lazy("Ban"))
