@@ -39,7 +39,6 @@ ADDRESS_LENGTH = 50
 AT_ONCE = 50  # rows in one transaction
 REST = 0.02  # seconds between two
 
-
 Row = tuple[Any, ...]
 
 logger = logging.getLogger(__name__)
