@@ -38,11 +38,7 @@ def in_kept_thread(function: Callable[Parameters, Result]) -> Callable[Parameter
     Opening and closing it costs several times what a short query does. `function` may be called twice.
     """
 
-    @wraps(function)
-    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        return call_with_connection(partial(function, *args, **kwargs))
-
-    return sync_to_async(run)
+    return sync_to_async(partial(call_with_connection, function))
 
 
 def close_unless_in_use() -> None:
@@ -68,20 +64,21 @@ class DatabaseThread:
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> "asyncio.Future[Result]":
         """Call `function` in the thread, after what it was asked before."""
-        return asyncio.get_running_loop().run_in_executor(
-            self._executor, partial(call_with_connection, partial(function, *args, **kwargs))
-        )
+        work = partial(call_with_connection, function, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def disconnect(self) -> None:
         """Close the connection, and wait until it is; the next call opens another. Not from the thread itself."""
         self._executor.submit(connections.close_all).result()
 
 
-def call_with_connection(function: Callable[[], Result]) -> Result:
+def call_with_connection(
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
     """Return what `function` returns; with another connection, if the one of before turns out to be dead."""
     kept = connection.connection
     try:
-        return function()
+        return function(*args, **kwargs)
     except Error:
         # Django itself replaces a connection that fails to roll back.
         alive = connection.connection is kept and connection.is_usable()
@@ -89,4 +86,4 @@ def call_with_connection(function: Callable[[], Result]) -> Result:
             connection.close()
         if alive or kept is None:
             raise
-    return function()
+    return function(*args, **kwargs)

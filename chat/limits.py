@@ -56,7 +56,8 @@ async def count_message(visitor: Any, first: bool) -> None:
         wait = await limiter.take(str(visitor))
         if wait is not None:
             notices.note(limiter.name, "Refused a message of visitor %s: too many %s.", visitor, limiter.name)
-            raise too_fast(limiter, wait)
+            message = f"Too many {limiter.name}: please wait {ceil(wait)} s."
+            raise Refused("too fast", message, retry_after=ceil(wait * 1000) / 1000)
 
 
 def count_session(address: str) -> float | None:
@@ -66,12 +67,6 @@ def count_session(address: str) -> float | None:
     if wait is not None:
         notices.note(limiter.name, "Refused a login session to %s: too many in a minute.", address)
     return wait
-
-
-def too_fast(limiter: Limiter, wait: float) -> Refused:
-    """Return the refusal of what may be tried again in `wait` seconds."""
-    message = f"Too many {limiter.name}: please wait {ceil(wait)} s."
-    return Refused("too fast", message, retry_after=ceil(wait * 1000) / 1000)
 
 
 def check_limits(**kwargs: Any) -> list[CheckMessage]:

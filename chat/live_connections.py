@@ -39,7 +39,6 @@ ADDRESS_LENGTH = 50
 AT_ONCE = 50  # rows in one transaction
 REST = 0.02  # seconds between two
 
-
 Row = tuple[Any, ...]
 
 logger = logging.getLogger(__name__)
@@ -107,10 +106,10 @@ class LiveConnections:
         return not lost
 
     async def _remove(self) -> None:
-        """Take this process out of the database; a failure is left to the others, who find it dead."""
+        """Delete this process and its connections; a failure is left to the others, who find it dead."""
         self._registered = False
         try:
-            await thread.run(remove, self._runtime.process)
+            await thread.run(ServerProcess.objects.filter(pk=self._runtime.process).delete)
         except DatabaseError as error:
             self._fail(error)
 
@@ -141,19 +140,14 @@ def write(process: str, rows: Sequence[Row], gone: Sequence[str], sweeps: bool) 
         LiveConnection.objects.filter(pk__in=gone).delete()
         if rows:
             with connection.cursor() as cursor:
-                cursor.executemany(WRITE_CONNECTION, [(*row[:-1], adapted(row[-1])) for row in rows])
+                cursor.executemany(WRITE_CONNECTION, rows)
     if sweeps:
         ServerProcess.objects.filter(heartbeat__lt=ServerProcess.oldest_heartbeat()).delete()
     return known
 
 
-def remove(process: str) -> None:
-    """Delete a process and its connections."""
-    ServerProcess.objects.filter(pk=process).delete()
-
-
 def row_of(process: str, found: "Connection") -> Row:
-    """Return the values for WRITE_CONNECTION, the last of them not adapted to the database yet."""
+    """Return the values for WRITE_CONNECTION."""
     scope = found.scope
     session, user = scope.get("session"), scope.get("user")
     rooms = " ".join(sorted(room_of(each.kwargs) for each in found.sockets.values() if each.connected))
@@ -166,13 +160,8 @@ def row_of(process: str, found: "Connection") -> Row:
         found.transport.name,
         found.handshake.address[:ADDRESS_LENGTH],
         agent_of(scope)[:AGENT_LENGTH],
-        datetime.fromtimestamp(found.since, UTC),
+        connection.ops.adapt_datetimefield_value(datetime.fromtimestamp(found.since, UTC)),
     )
-
-
-def adapted(moment: datetime) -> Any:
-    """Return a time as the database takes it."""
-    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def id_of(sid: str) -> str:

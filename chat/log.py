@@ -25,15 +25,12 @@ class MessageLog:
     """The log of the rooms, as `channels_socketio.history.log.Log` has it; `chat.services` writes it."""
 
     async def newest(self, namespace: str) -> Page:
-        """See Log."""
         return await thread.run(newest, slug_of(namespace))
 
     async def after(self, namespace: str, position: Position, limit: int) -> Page:
-        """See Log."""
         return await thread.run(after, slug_of(namespace), position, limit)
 
     async def positions(self, namespaces: Collection[str]) -> Mapping[str, Position]:
-        """See Log."""
         return await thread.run(positions, [slug_of(namespace) for namespace in namespaces])
 
 

@@ -12,7 +12,6 @@ class Refusals(Collector):
     """How often each limit was reached."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Part of Prometheus' contract."""
         refusals = CounterMetricFamily("limit_refusals", "What limits and the origin check refused.", labels=["limit"])
         for name, count in sorted(notices.counts.items()):
             refusals.add_metric([name], count)

@@ -42,12 +42,14 @@ class LoginSessionMiddleware(MiddlewareMixin):
         session = cast(SessionStore, request.session)
         named = names.is_named(session)
         if is_shut_out(request):
-            return banned(request)
+            return instead_of_page(request, "banned.html", HTTPStatus.FORBIDDEN)
         if request.method == "GET" and not named:
             address = address_of_request(request)
             wait = limits.count_session(address)
             if wait is not None:
-                return too_many(request, wait)
+                response = instead_of_page(request, "429.html", HTTPStatus.TOO_MANY_REQUESTS)
+                response["Retry-After"] = str(ceil(wait))
+                return response
             names.assign(session, address=block_of(address))
         return None
 
@@ -60,17 +62,9 @@ class LoginSessionMiddleware(MiddlewareMixin):
         return response
 
 
-def banned(request: HttpRequest) -> HttpResponse:
-    """Return the page for those who are banned."""
-    response = render(request, "banned.html", status=HTTPStatus.FORBIDDEN)
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def too_many(request: HttpRequest, wait: float) -> HttpResponse:
-    """Return the page for those who would be one new visitor too many."""
-    response = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
-    response["Retry-After"] = str(ceil(wait))
+def instead_of_page(request: HttpRequest, template: str, status: HTTPStatus) -> HttpResponse:
+    """Return what somebody sees who gets no page."""
+    response = render(request, template, status=status)
     response["Cache-Control"] = "no-store"
     return response
 

@@ -1,7 +1,7 @@
 """Who is here, visitors and the login sessions that let them in; and what was said, rooms and their messages."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
@@ -256,6 +256,6 @@ class LiveConnection(models.Model):
         return f"Connection {self.pk[:8]}"
 
 
-def lies_ahead(moment: datetime | None) -> bool:
+def lies_ahead(moment: datetime | None) -> TypeGuard[datetime]:
     """Return whether `moment` is one, and in the future."""
     return moment is not None and moment > timezone.now()

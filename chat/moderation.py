@@ -34,9 +34,9 @@ def ban(
     Returns those who are still there. The reason is kept with the addresses.
     """
     with transaction.atomic():
-        found = lock(visitors)
-        Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(banned_until=until)
-        end_connections([visitor.pk for visitor in found])
+        found = change(visitors, banned_until=until)
+        sessions = LoginSession.objects.filter(visitor__in=found)
+        end_sessions(sessions.values_list("session_key", flat=True), BANNED)
         if with_address:
             for network in sorted({visitor.address for visitor in found if visitor.address}):
                 ban_address(network, until, reason)
@@ -46,8 +46,7 @@ def ban(
 def unban(visitors: Collection[int], with_address: bool = False) -> list[Visitor]:
     """Let visitors in again, and their addresses if that is wanted; returns those who are still there."""
     with transaction.atomic():
-        found = lock(visitors)
-        Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(banned_until=None)
+        found = change(visitors, banned_until=None)
         if with_address:
             unban_addresses({visitor.address for visitor in found})
     return found
@@ -55,25 +54,20 @@ def unban(visitors: Collection[int], with_address: bool = False) -> list[Visitor
 
 def mute(visitors: Collection[int], until: datetime = FOREVER) -> list[Visitor]:
     """Let visitors say nothing until then; returns those who are still there."""
-    return silence(visitors, until)
+    return change(visitors, muted_until=until)
 
 
 def unmute(visitors: Collection[int]) -> list[Visitor]:
     """Let visitors speak again; returns those who are still there."""
-    return silence(visitors, None)
+    return change(visitors, muted_until=None)
 
 
-def silence(visitors: Collection[int], until: datetime | None) -> list[Visitor]:
-    """Set the end of visitors' silence."""
-    with transaction.atomic():
-        found = lock(visitors)
-        Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(muted_until=until)
+@transaction.atomic
+def change(visitors: Collection[int], **values: datetime | None) -> list[Visitor]:
+    """Set columns of visitors; returns those who are still there, locked in one order everywhere."""
+    found = list(Visitor.objects.filter(pk__in=visitors).order_by("pk").select_for_update())
+    Visitor.objects.filter(pk__in=[visitor.pk for visitor in found]).update(**values)
     return found
-
-
-def lock(visitors: Collection[int]) -> list[Visitor]:
-    """Return those visitors who are still there, locked in one order everywhere."""
-    return list(Visitor.objects.filter(pk__in=visitors).order_by("pk").select_for_update())
 
 
 def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> AddressBan:
@@ -83,8 +77,7 @@ def ban_address(network: str, until: datetime = FOREVER, reason: str = "") -> Ad
     """
     network = str(network_of(network))
     with transaction.atomic():
-        values = {"until": until, "reason": reason}
-        made, _ = AddressBan.objects.update_or_create(network=network, defaults=values)
+        made, _ = AddressBan.objects.update_or_create(network=network, defaults={"until": until, "reason": reason})
         transaction.on_commit(ban_list.forget)
         look_at_all()
     return made
@@ -123,8 +116,3 @@ def announce(room: str, text: str, announcement: UUID | None = None) -> Receipt 
         if Message.objects.filter(visitor=None, client_id=client_id).exists():
             return None
         return services.post(Draft(room, ANNOUNCER, text, client_id=client_id))
-
-
-def end_connections(visitors: Collection[int]) -> None:
-    """End the sockets of visitors who are banned, on all processes, once the current transaction commits."""
-    end_sessions(LoginSession.objects.filter(visitor__in=visitors).values_list("session_key", flat=True), BANNED)

@@ -5,7 +5,6 @@ end, once for each room: see `presence_state` and `typing`. Every process tells 
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -42,15 +41,11 @@ class RoomPresence:
         self._timer: asyncio.TimerHandle | None = None
         self._ended = False
         runtime.on_shutdown.append(self._end)
-        handlers: dict[str, Callable[..., None]] = {
-            WORD: self._hear,
-            ASK: self._answer,
-            END: self._lose,
-            TYPING: self._note_typing,
-            STOPPED: self._note_stopped,
-        }
-        for kind, handler in handlers.items():
-            runtime.backplane.handle(kind, handler)
+        runtime.backplane.handle(WORD, self._hear)
+        runtime.backplane.handle(ASK, self._answer)
+        runtime.backplane.handle(END, self._lose)
+        runtime.backplane.handle(TYPING, self._note_typing)
+        runtime.backplane.handle(STOPPED, self._note_stopped)
         runtime.backplane.publish_to_others(ASK, "")
 
     def enter(self, consumer: "ChatConsumer", person: str) -> None:
@@ -96,13 +91,9 @@ class RoomPresence:
         self._say_typing(now)
         if (word := self.state.word(now)) is not None:
             self._runtime.backplane.publish_to_others(WORD, *word)
-        if self._goes_on:
+        beats = self._runtime.backplane.crosses_processes and self.state.rooms
+        if beats or self.state.waits or self.typing_state.rooms:
             self._need()
-
-    @property
-    def _goes_on(self) -> bool:
-        beats = self._runtime.backplane.crosses_processes and bool(self.state.rooms)
-        return beats or self.state.waits or bool(self.typing_state.rooms)
 
     def _say_presence(self, now: float) -> None:
         changed = self.state.take_changed(now)

@@ -12,7 +12,6 @@ of a lease is dead, and its people leave.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
@@ -53,7 +52,7 @@ class Peer:
     """Another process: what it has said."""
 
     def __init__(self) -> None:
-        self.rooms: dict[str, dict[str, str]] = {}
+        self.people: dict[tuple[str, str], str] = {}  # by room and person the name
         self.digest = 0
         self.expires = 0.0
         self.asked_at = float("-inf")
@@ -129,7 +128,7 @@ class Presence:
         peer = self.peers.setdefault(word.process, Peer())
         peer.expires = now + self.lease
         if word.full:
-            gone = [(room, key) for room, key, _ in entries(peer.rooms) if key not in word.rooms.get(room, {})]
+            gone = [(room, key) for room, key in peer.people if key not in word.rooms.get(room, {})]
             for room, key in gone:
                 self._take(peer, room, key, None)
         for room, people in word.rooms.items():
@@ -181,13 +180,12 @@ class Presence:
 
     def _take(self, peer: Peer, room: str, key: str, name: str | None) -> None:
         """Note what a process says of one person."""
-        known = peer.rooms.setdefault(room, {})
-        before = known.pop(key, None)
+        before = peer.people.pop((room, key), None)
         if before is not None:
             peer.digest ^= mark(room, key, before)
         if name is not None:
             peer.digest ^= mark(room, key, name)
-            known[key] = name
+            peer.people[room, key] = name
             person = self._find(room, key, name)
             person.elsewhere += before is None
             if not person.here:
@@ -196,12 +194,10 @@ class Presence:
             person = self.rooms[room][key]
             person.elsewhere -= 1
             self._drop_if_gone(room, key, person)
-        if not known:
-            del peer.rooms[room]
 
     def _forget(self, process: str) -> None:
         peer = self.peers.pop(process)
-        for room, key, _ in entries(peer.rooms):
+        for room, key in list(peer.people):
             self._take(peer, room, key, None)
 
     def _own(self) -> Rooms:
@@ -210,11 +206,6 @@ class Presence:
             if here := {key: person.name for key, person in people.items() if person.here}:
                 own[room] = dict(here)
         return own
-
-
-def entries(rooms: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Any]]:
-    """Yield room, person and name; from a copy, so that the original may change meanwhile."""
-    return iter([(room, key, name) for room, people in rooms.items() for key, name in people.items()])
 
 
 def mark(room: str, key: str, name: str) -> int:

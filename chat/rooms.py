@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.urls import register_converter
+from django.urls.converters import StringConverter
 
 from channels_socketio.history.log import Item, Position
 
@@ -14,21 +15,13 @@ NEW_CHAT = "new chat"
 CHAT_DELETED = "chat deleted"
 
 
-class RoomConverter:
+class RoomConverter(StringConverter):
     """The slug of a room other than the lobby, which has the address `/`: 1 to 50 of a-z, 0-9 and the hyphen."""
 
     regex = rf"(?!{LOBBY}(?:/|\Z)){SLUG}"
 
-    def to_python(self, value: str) -> str:
-        """Return the slug."""
-        return value
 
-    def to_url(self, value: str) -> str:
-        """Return the slug."""
-        return value
-
-
-class LogConverter(RoomConverter):
+class LogConverter(StringConverter):
     """The slug of any room, the lobby too."""
 
     regex = SLUG

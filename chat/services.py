@@ -240,7 +240,7 @@ def refusal_of(banned_until: datetime | None, muted_until: datetime | None) -> R
     """Return what a visitor with these hears instead of a receipt, None who may speak."""
     if lies_ahead(banned_until):
         return Refused("banned", Refusal.BANNED.message)
-    if muted_until is None or not lies_ahead(muted_until):
+    if not lies_ahead(muted_until):
         return None
     end = "" if muted_until == FOREVER else f" until {muted_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return Refused("muted", f"You are muted{end}.")
@@ -251,12 +251,9 @@ def find_repeats(drafts: Iterable[Draft]) -> dict[tuple[int, UUID], Receipt]:
     wanted = [
         value for draft in drafts if draft.visitor is not None for value in (draft.visitor, plain(draft.client_id))
     ]
-    if not wanted:
-        return {}
+    statement = FIND_REPEATS.format(", ".join(["(%s, %s)"] * (len(wanted) // 2)))
     found = {}
-    for visitor, client_id, seq, at in select(
-        FIND_REPEATS.format(", ".join(["(%s, %s)"] * (len(wanted) // 2))), wanted
-    ):
+    for visitor, client_id, seq, at in select(statement, wanted):
         known = client_id if isinstance(client_id, UUID) else UUID(client_id)
         found[visitor, known] = Receipt(seq=seq, at=iso(aware(at)), id=str(known))
     return found

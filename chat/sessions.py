@@ -23,7 +23,7 @@ itself.
 
 import logging
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,15 @@ WELL_FORMED = re.compile(r"[a-z0-9]{32}")
 def is_well_formed(key: str | None) -> bool:
     """Return whether `key` has the form of the keys that are made here."""
     return key is not None and WELL_FORMED.fullmatch(key) is not None
+
+
+def twin(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return the asynchronous twin of a method, which runs whatever stands under `name` by then in a thread."""
+
+    async def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await in_thread(getattr(self, name))(*args, **kwargs)
+
+    return run
 
 
 class SessionStore(DatabaseStore):
@@ -176,34 +185,13 @@ class SessionStore(DatabaseStore):
         """See load(); all who wait at the same time share a query."""
         return self._begin(await session_loader().find(self.session_key))
 
-    async def aexists(self, session_key: str) -> bool:
-        """See exists()."""
-        return await in_thread(self.exists)(session_key)
-
-    async def acreate(self) -> None:
-        """See create()."""
-        await in_thread(self.create)()
-
-    async def asave(self, must_create: bool = False) -> None:
-        """See save()."""
-        await in_thread(self.save)(must_create)
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        """See delete()."""
-        await in_thread(self.delete)(session_key)
-
-    async def aflush(self) -> None:
-        """See flush()."""
-        await in_thread(self.flush)()
-
-    async def acycle_key(self) -> None:
-        """See cycle_key()."""
-        await in_thread(self.cycle_key)()
-
-    @classmethod
-    async def aclear_expired(cls) -> None:
-        """See clear_expired()."""
-        await in_thread(cls.clear_expired)()
+    aexists = twin("exists")
+    acreate = twin("create")
+    asave = twin("save")
+    adelete = twin("delete")
+    aflush = twin("flush")
+    acycle_key = twin("cycle_key")
+    aclear_expired = classmethod(twin("clear_expired"))
 
     @classmethod
     async def astatuses(cls, sessions: Sequence["SessionStore"]) -> list[SessionStatus | None]:

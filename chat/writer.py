@@ -46,8 +46,7 @@ class QueuedDraft:
 
     def refuse(self) -> None:
         """Answer that the message is not known to be stored."""
-        if not self.answer.done():
-            self.answer.set_exception(unavailable())
+        self.settle(Refused("unavailable", "The message could not be stored. Please try again."))
 
     def settle(self, outcome: Receipt | Refused) -> None:
         """Answer what became of the message."""
@@ -139,11 +138,6 @@ class Writer:
             deadline = next(timers, loop.time() + PATIENCE)
             await asyncio.wait({commit}, timeout=deadline - loop.time())
         return commit.result()
-
-
-def unavailable() -> Refused:
-    """Return the refusal of a message that is not known to be stored."""
-    return Refused("unavailable", "The message could not be stored. Please try again.")
 
 
 current_writer = PerLoop(Writer)

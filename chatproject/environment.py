@@ -15,12 +15,8 @@ from typing import Any, NoReturn
 
 import environ  # type: ignore[import-untyped]  # it ships without type hints
 
-SWITCH = {"on": True, "true": True, "yes": True, "1": True} | {
-    "off": False,
-    "false": False,
-    "no": False,
-    "0": False,
-}
+ON = {"on", "true", "yes", "1"}
+OFF = {"off", "false", "no", "0"}
 THIS_MACHINE = (".localhost", "127.0.0.1", "[::1]")  # as Django itself has it while DEBUG is on
 POSTGRESQL: dict[str, Any] = {
     "pool": {"min_size": 1, "max_size": 10, "timeout": 5},
@@ -42,10 +38,9 @@ def switch(name: str, default: bool) -> bool:
     text = os.environ.get(name, "").strip()
     if not text:
         return default
-    value = SWITCH.get(text.lower())
-    if value is None:
+    if text.lower() not in ON | OFF:
         fail(name, "on or off", text)
-    return value
+    return text.lower() in ON
 
 
 def words(name: str) -> list[str]:

@@ -29,14 +29,12 @@ class AddressBanForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in t
         help_texts = {"network": gettext_lazy("192.0.2.7, 192.0.2.0/24, 2001:db8:1:2::/64")}
 
     def clean_network(self) -> str:
-        """Return it as it is kept."""
         try:
             return str(network_of(self.cleaned_data["network"]))
         except ValueError as error:
             raise ValidationError(gettext("Expected an address or a network: %s") % error) from None
 
     def clean_until(self) -> Any:
-        """Return an end, for ever without one."""
         return self.cleaned_data["until"] or FOREVER
 
 
@@ -50,10 +48,7 @@ class AddressBanAdmin(ReadOnlyAdmin):
     search_help_text = gettext_lazy("An address or network, as it was banned")
     ordering = ("-id",)
     fields = ("network", "until", "reason")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return whether who asks may ban."""
-        return request.user.has_perm("chat.add_addressban")
+    has_add_permission = admin.ModelAdmin.has_add_permission
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Find by the exact network."""
@@ -64,13 +59,10 @@ class AddressBanAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("until"))
     def ends(self, ban: AddressBan) -> str:
-        """Return until when."""
         return end_of(ban.until)
 
     def save_model(self, request: HttpRequest, obj: AddressBan, form: Any, change: bool) -> None:
-        """Ban."""
         obj.pk = moderation.ban_address(obj.network, obj.until, obj.reason).pk
 
     def delete_model(self, request: HttpRequest, obj: AddressBan) -> None:
-        """Let in again."""
         moderation.unban_addresses([obj.network])

@@ -1,11 +1,12 @@
 """Actions that ask first: a page that says what is going to happen to which objects, then the deed and its record."""
 
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from typing import Any, cast
 from uuid import uuid4
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import model_ngettext
@@ -25,7 +26,6 @@ from chat.services import LONGEST_TEXT, clean_text
 MOST = 100  # objects at once: each is listed before and recorded after
 
 Outcome = tuple[Sequence[Any], str]  # the objects to record it for, and what was done to them
-AdminAction = Callable[[Sequence[Any], dict[str, Any]], Outcome]
 
 
 class ReasonForm(forms.Form):
@@ -88,15 +88,32 @@ class AnnouncementForm(forms.Form):
             raise ValidationError(str(error)) from None
 
 
+def asks_first(form_class: type[forms.Form], flag: int, permission: str, description: Any) -> Callable[..., Any]:
+    """Make a method of an admin, called with objects and the form's data, an action that asks with a form before.
+
+    The method returns an `Outcome`, which is recorded with `flag`: deed and record are stored both or neither.
+    """
+
+    def decorate(method: Callable[[Any, Sequence[Any], dict[str, Any]], Outcome]) -> Callable[..., Any]:
+        @admin.action(permissions=[permission], description=description)
+        @wraps(method)
+        def action(self: Any, request: HttpRequest, chosen: QuerySet[Any]) -> TemplateResponse | None:
+            return confirm(self, request, chosen, flag, form_class, partial(method, self))
+
+        return action
+
+    return decorate
+
+
 def confirm(
     model_admin: ReadOnlyAdmin,
     request: HttpRequest,
     chosen: QuerySet[Any],
     flag: int,
     form_class: type[forms.Form],
-    action: AdminAction,
+    action: Callable[[Sequence[Any], dict[str, Any]], Outcome],
 ) -> TemplateResponse | None:
-    """Ask with a form, or, once that was sent and is valid, do `deed` and record it, both or neither.
+    """Ask, or, once the form was sent and is valid, act and record it.
 
     The form is sent back to the list that the action was chosen in, with the same objects.
     """
@@ -121,11 +138,10 @@ def confirm(
 
 def ask(model_admin: ReadOnlyAdmin, request: HttpRequest, objects: Sequence[Any], form: forms.Form) -> TemplateResponse:
     """Return the page that asks."""
-    name = request.POST["action"]
-    action = model_admin.get_actions(request)[name]
+    _, name, title = model_admin.get_actions(request)[request.POST["action"]]
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": action[2] if action else name,
+        "title": title,
         "opts": model_admin.opts,
         "media": model_admin.media + form.media,
         "action": name,

@@ -5,17 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.models import DELETION
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
-from django.utils.safestring import SafeString
+from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
-from chat.admin.confirming import ReasonForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, link_to, shown, users_called, whole_number
+from chat.admin.confirming import Outcome, ReasonForm, asks_first
+from chat.admin.lists import ReadOnlyAdmin, link_to, links_to, needs, users_called, whole_number
 from chat.models import LiveConnection, LoginSession, ServerProcess
-
-MOST_SHOWN = 20  # on the page of a login session
 
 
 class TransportFilter(admin.SimpleListFilter):
@@ -25,11 +21,9 @@ class TransportFilter(admin.SimpleListFilter):
     parameter_name = "by"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the choices."""
         return [("websocket", "websocket"), ("polling", "polling")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the connections of the choice."""
         return queryset.filter(transport=self.value()) if self.value() else queryset
 
 
@@ -40,12 +34,10 @@ class ProcessFilter(admin.SimpleListFilter):
     parameter_name = "at"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the processes that live."""
         living = ServerProcess.objects.filter(heartbeat__gte=ServerProcess.oldest_heartbeat())
         return list(living.order_by("name").values_list("pk", "name"))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the connections of the choice."""
         return queryset.filter(process=self.value()) if self.value() else queryset
 
 
@@ -64,8 +56,10 @@ class LiveConnectionAdmin(ReadOnlyAdmin):
         (None, {"fields": ("whose", "of_user", "rooms", "transport", "address", "user_agent", "since", "process")}),
     )
 
+    of_user = links_to("user", gettext_lazy("user"))
+    has_end_permission = needs("chat.delete_loginsession")
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the connections that a process vouches for."""
         return LiveConnection.objects.live()
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
@@ -77,7 +71,6 @@ class LiveConnectionAdmin(ReadOnlyAdmin):
         return queryset.filter(user__in=users_called(term))
 
     def describe(self, obj: LiveConnection) -> str:
-        """Return which it is, and whose."""
         return f"{obj} \u2013 {obj.login_session or '-'}"
 
     @admin.display(description=gettext_lazy("visitor"))
@@ -86,33 +79,13 @@ class LiveConnectionAdmin(ReadOnlyAdmin):
         session = found.login_session
         return link_to(session, session and session.visitor)
 
-    @admin.display(description=gettext_lazy("user"))
-    def of_user(self, found: LiveConnection) -> str:
-        """Return a link to the Django user, if any."""
-        return link_to(found.user)
-
-    def has_end_permission(self, request: HttpRequest) -> bool:
-        """Return whether login sessions may be ended."""
-        return request.user.has_perm("chat.delete_loginsession")
-
-    @admin.action(permissions=["end"], description=gettext_lazy("End sessions"))
-    def end_sessions(self, request: HttpRequest, queryset: QuerySet[LiveConnection]) -> HttpResponse | None:
+    @asks_first(ReasonForm, DELETION, "end", gettext_lazy("End sessions"))
+    def end_sessions(self, found: Any, data: dict[str, Any]) -> Outcome:
         """End the login sessions of connections, and with them all that live by them."""
-
-        def end(found: Any, data: dict[str, Any]) -> tuple[Any, str]:
-            sessions = LoginSession.objects.filter(pk__in={each.login_session_id for each in found}).order_by("pk")
-            moderation.end_login_sessions(sessions)
-            return found, gettext("Ended the login session.")
-
-        return confirm(self, request, queryset, DELETION, ReasonForm, end)
+        sessions = LoginSession.objects.filter(pk__in={each.login_session_id for each in found}).order_by("pk")
+        moderation.end_login_sessions(sessions)
+        return found, gettext("Ended the login session.")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a row that is deleted ends nothing."""
         return False
-
-
-def connections_of(session: LoginSession) -> SafeString | str:
-    """Return links to the live connections of a login session."""
-    found = LiveConnection.objects.live().filter(login_session=session).order_by("-since")[:MOST_SHOWN]
-    lines = [(link_to(each), each.rooms, each.transport, each.address, shown(each.since)) for each in found]
-    return format_html_join("", "<p>{} \u2013 {} \u2013 {}, {}, {}</p>", lines) or "-"

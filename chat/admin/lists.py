@@ -6,12 +6,12 @@ rows, to offer dates and to sort by any column, or by any condition written into
 replaced here. The price is that a list ends after `MOST` rows: what lies further back is found by date or by search.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
@@ -21,7 +21,6 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.formats import localize
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext
 
@@ -71,19 +70,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         css: ClassVar[dict[str, list[str]]] = {"all": ["chat/console.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Refuse."""
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return all fields of an object that is there."""
-        return () if obj is None else flatten_fieldsets(self.get_fieldsets(request, obj))
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the class of the list."""
         return BoundedChangeList
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
@@ -115,14 +107,38 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in t
         actions.pop("delete_selected", None)
         return actions
 
-    def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> Any:
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Show the page of one object, with buttons for the actions."""
-        admin_actions = [(name, title) for _, name, title in self.get_actions(request).values()]
-        return super().changeform_view(
-            request, object_id, form_url, {**(extra_context or {}), "admin_actions": admin_actions}
-        )
+        context["admin_actions"] = [(name, title) for _, name, title in self.get_actions(request).values()]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class ConditionFilter(admin.SimpleListFilter):
+    """A filter by one of a few conditions: for each choice its title, and what narrows the list to it."""
+
+    conditions: ClassVar[dict[str, tuple[Any, Callable[[Any], QuerySet[Any]]]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(choice, title) for choice, (title, _) in self.conditions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        choice = self.value()
+        return self.conditions[choice][1](queryset) if choice in self.conditions else queryset
+
+
+def needs(permission: str) -> Callable[[Any, HttpRequest], bool]:
+    """Return a method of an admin that tells whether who asks has a permission."""
+    return lambda self, request: request.user.has_perm(permission)
+
+
+def links_to(name: str, description: Any) -> Callable[[Any, Any], str]:
+    """Return a column with a link to what an object has under `name`, "-" without one."""
+
+    @admin.display(description=description)
+    def column(self: Any, obj: Any) -> str:
+        return link_to(getattr(obj, name, None))
+
+    return column
 
 
 def begins_with(field: str, text: str) -> Q:
@@ -145,7 +161,7 @@ def whole_number(term: str) -> int | None:
     return int(term) if term.isascii() and term.isdecimal() and len(term) < 19 else None
 
 
-def link_to(target: Any, text: object = None) -> SafeString | str:
+def link_to(target: Any, text: object = None) -> str:
     """Return a link to the page of an object, "-" without one."""
     if target is None:
         return "-"

@@ -1,37 +1,31 @@
 """Messages: what was said. Deleting takes a message back from every page; its row stays, with the time of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import DELETION
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
-from chat.admin.confirming import ReasonForm, confirm
-from chat.admin.lists import link_to, whole_number
+from chat.admin.confirming import Outcome, ReasonForm, asks_first
+from chat.admin.lists import ConditionFilter, links_to, whole_number
 from chat.admin.visitors import ModeratesVisitors
-from chat.models import Message, Room, Visitor
+from chat.models import Message, Room
 
 NEWEST = 10_000  # messages of a room in which words are looked for
 SHOWN = 200  # characters of a message in the list
 
 
-class DeletedFilter(admin.SimpleListFilter):
+class DeletedFilter(ConditionFilter):
     """Those that were taken back, room by room."""
 
     title = gettext_lazy("deletion")
     parameter_name = "deleted"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the choices."""
-        return [("yes", gettext_lazy("deleted"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the messages of the choice."""
-        return queryset.filter(deletion__isnull=False) if self.value() == "yes" else queryset
+    conditions = {"yes": (gettext_lazy("deleted"), lambda messages: messages.filter(deletion__isnull=False))}
 
 
 @admin.register(Message)
@@ -50,6 +44,7 @@ class MessageAdmin(ModeratesVisitors):
     ) % {"count": NEWEST}
     actions = ("delete_messages", "ban", "unban", "mute", "unmute")
     fields = ("room", "number", "name", "text", "at", "of_visitor", "client_id", "deletion", "deleted_at")
+    of_visitor = links_to("visitor", gettext_lazy("visitor"))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the order of the index that answers."""
@@ -73,12 +68,7 @@ class MessageAdmin(ModeratesVisitors):
         return found.filter(seq__gt=room.head - NEWEST, text__icontains=words) if words else found
 
     def describe(self, obj: Message) -> str:
-        """Return where it is, and who said what."""
         return f"{obj} \u2013 {obj.name}: {self.shown_text(obj)}"
-
-    def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
-        """Return the senders."""
-        return Visitor.objects.filter(pk__in=chosen.order_by().values("visitor"))
 
     @admin.display()
     def number(self, message: Message) -> int:
@@ -87,23 +77,12 @@ class MessageAdmin(ModeratesVisitors):
 
     @admin.display(description=gettext_lazy("text"))
     def shown_text(self, message: Message) -> str:
-        """Return the beginning of the text."""
         return Truncator(message.text).chars(SHOWN)
 
-    @admin.display(description=gettext_lazy("visitor"))
-    def of_visitor(self, message: Message) -> str:
-        """Return a link to the sender, if still there."""
-        return link_to(message.visitor)
-
-    @admin.action(permissions=["delete"], description=gettext_lazy("Delete"))
-    def delete_messages(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse | None:
+    @asks_first(ReasonForm, DELETION, "delete", gettext_lazy("Delete"))
+    def delete_messages(self, messages: Sequence[Message], data: dict[str, Any]) -> Outcome:
         """Take messages back."""
-
-        def delete(messages: Any, data: dict[str, Any]) -> tuple[Any, str]:
-            return moderation.delete_messages(messages), gettext("Deleted.")
-
-        return confirm(self, request, queryset, DELETION, ReasonForm, delete)
+        return moderation.delete_messages(messages), gettext("Deleted.")
 
     def delete_model(self, request: HttpRequest, obj: Message) -> None:
-        """Take the message back."""
         moderation.delete_messages([obj])

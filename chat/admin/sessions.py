@@ -3,45 +3,36 @@
 import hashlib
 import json
 import re
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import DELETION
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from chat import moderation
-from chat.admin.confirming import ReasonForm, confirm
-from chat.admin.connections import connections_of
-from chat.admin.lists import link_to, shown, users_called, whole_number
-from chat.admin.visitors import ModeratesVisitors, rooms_of, said_by, status_of
-from chat.models import LoginSession, LoginSessionQuerySet, Visitor
+from chat.admin.confirming import Outcome, ReasonForm, asks_first
+from chat.admin.lists import ConditionFilter, link_to, links_to, shown, users_called, whole_number
+from chat.admin.visitors import ModeratesVisitors
+from chat.models import LiveConnection, LoginSession
 
+MOST_CONNECTIONS = 20  # on the page of a login session
 SECRET = re.compile("token|secret|password|hash|key", re.IGNORECASE)
 
 
-class LiveFilter(admin.SimpleListFilter):
+class LiveFilter(ConditionFilter):
     """Whether a login session still lets somebody in."""
 
     title = gettext_lazy("life")
     parameter_name = "life"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the choices."""
-        return [("live", gettext_lazy("live")), ("expired", gettext_lazy("expired"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the login sessions of the choice."""
-        sessions = cast(LoginSessionQuerySet, queryset)
-        match self.value():
-            case "live":
-                return sessions.live()
-            case "expired":
-                return sessions.expired()
-        return sessions
+    conditions = {
+        "live": (gettext_lazy("live"), lambda sessions: sessions.live()),
+        "expired": (gettext_lazy("expired"), lambda sessions: sessions.expired()),
+    }
 
 
 @admin.register(LoginSession)
@@ -63,6 +54,8 @@ class LoginSessionAdmin(ModeratesVisitors):
         (gettext_lazy("Said lately"), {"fields": ("rooms", "said")}),
         (gettext_lazy("Data"), {"fields": ("fingerprint", "data")}),
     )
+    of_visitor = links_to("visitor", gettext_lazy("visitor"))
+    of_user = links_to("user", gettext_lazy("user"))
 
     def find(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         """Find by the number that the visitor holds, or by the user."""
@@ -71,67 +64,36 @@ class LoginSessionAdmin(ModeratesVisitors):
         return queryset.filter(user__in=users_called(term))
 
     def describe(self, obj: LoginSession) -> str:
-        """Return which it is, and whose."""
         return " \u2013 ".join(str(each) for each in (obj, obj.visitor, obj.user) if each is not None)
-
-    def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
-        """Return the visitors behind login sessions."""
-        return Visitor.objects.filter(login_session__in=chosen.order_by())
 
     @admin.display()
     def name(self, session: LoginSession) -> int | None:
         """Return the number that the visitor holds."""
         return session.visitor.name if session.visitor else None
 
-    @admin.display(description=gettext_lazy("visitor"))
-    def of_visitor(self, session: LoginSession) -> str:
-        """Return a link to the visitor."""
-        return link_to(session.visitor)
-
-    @admin.display(description=gettext_lazy("user"))
-    def of_user(self, session: LoginSession) -> str:
-        """Return a link to the Django user, if any."""
-        return link_to(session.user)
-
     @admin.display()
     def first_seen(self, session: LoginSession) -> str:
-        """Return when the visitor came first."""
         return shown(session.visitor.first_seen if session.visitor else None)
 
     @admin.display()
     def last_seen(self, session: LoginSession) -> str:
-        """Return when the visitor was here last."""
         return shown(session.visitor.last_seen if session.visitor else None)
 
     @admin.display(boolean=True)
     def live(self, session: LoginSession) -> bool:
-        """Return whether it still lets somebody in."""
         return session.live
-
-    @admin.display()
-    def status(self, session: LoginSession) -> str:
-        """Return whether the visitor is banned or muted, and until when."""
-        return status_of(session.visitor)
-
-    @admin.display()
-    def rooms(self, session: LoginSession) -> str:
-        """Return links to the rooms in which the visitor spoke lately."""
-        return rooms_of(session.visitor)
-
-    @admin.display(description=gettext_lazy("messages"))
-    def said(self, session: LoginSession) -> str:
-        """Return what the visitor said last."""
-        return said_by(session.visitor)
 
     @admin.display()
     def connections(self, session: LoginSession) -> str:
         """Return links to its live connections."""
-        return connections_of(session)
+        found = LiveConnection.objects.live().filter(login_session=session).order_by("-since")[:MOST_CONNECTIONS]
+        lines = [(link_to(each), each.rooms, each.transport, each.address, shown(each.since)) for each in found]
+        return format_html_join("", "<p>{} \u2013 {} \u2013 {}, {}, {}</p>", lines) or "-"
 
     @admin.display(description=gettext_lazy("key's fingerprint"))
     def fingerprint(self, session: LoginSession) -> str:
         """Return a hash that tells login sessions apart, as in the log, and opens none."""
-        return fingerprint(session.session_key)
+        return hashlib.sha256(session.session_key.encode()).hexdigest()[:12]
 
     @admin.display()
     def data(self, session: LoginSession) -> SafeString:
@@ -139,21 +101,12 @@ class LoginSessionAdmin(ModeratesVisitors):
         text = json.dumps(without_secrets(session.get_decoded()), indent=2, sort_keys=True, default=str)
         return format_html("<pre>{}</pre>", text)
 
-    @admin.action(permissions=["delete"], description=gettext_lazy("End sessions"))
-    def end_sessions(self, request: HttpRequest, queryset: QuerySet[LoginSession]) -> HttpResponse | None:
+    @asks_first(ReasonForm, DELETION, "delete", gettext_lazy("End sessions"))
+    def end_sessions(self, sessions: Sequence[LoginSession], data: dict[str, Any]) -> Outcome:
         """End login sessions, and the sockets that live by them."""
-
-        def end(sessions: Any, data: dict[str, Any]) -> tuple[Any, str]:
-            recorded = [LoginSession(pk=session.pk) for session in sessions]  # deleting takes the primary key away
-            moderation.end_login_sessions(sessions)
-            return recorded, gettext("Ended.")
-
-        return confirm(self, request, queryset, DELETION, ReasonForm, end)
-
-
-def fingerprint(session_key: str) -> str:
-    """Return the first digits of the key's hash."""
-    return hashlib.sha256(session_key.encode()).hexdigest()[:12]
+        recorded = [LoginSession(pk=session.pk) for session in sessions]  # deleting takes the primary key away
+        moderation.end_login_sessions(sessions)
+        return recorded, gettext("Ended.")
 
 
 def without_secrets(data: Any) -> Any:

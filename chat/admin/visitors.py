@@ -1,13 +1,12 @@
 """Visitors, and what moderators do with them wherever they are listed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE
-from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -15,9 +14,19 @@ from django.utils.translation import gettext, gettext_lazy
 
 from channels_socketio.limits.addresses import block_of
 from chat import moderation
-from chat.admin.confirming import BanForm, ReasonForm, UnbanForm, UntilForm, confirm
-from chat.admin.lists import ReadOnlyAdmin, end_of, link_to, shown, users_called, whole_number
-from chat.models import LoginSession, Message, Room, Visitor
+from chat.admin.confirming import BanForm, Outcome, ReasonForm, UnbanForm, UntilForm, asks_first
+from chat.admin.lists import (
+    ConditionFilter,
+    ReadOnlyAdmin,
+    end_of,
+    link_to,
+    links_to,
+    needs,
+    shown,
+    users_called,
+    whole_number,
+)
+from chat.models import LoginSession, Message, Visitor, lies_ahead
 
 LATELY = 20  # messages of a visitor
 
@@ -25,88 +34,86 @@ Data = dict[str, Any]
 
 
 class ModeratesVisitors(ReadOnlyAdmin):
-    """Actions on visitors, for the admin of whatever leads to some; each needs a permission of `Visitor`."""
+    """Columns of visitors and actions on them, for the admin of whatever leads to some.
 
-    def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
-        """Return the visitors behind the objects that were chosen."""
-        raise NotImplementedError
+    Each action needs a permission of `Visitor`.
+    """
 
-    def has_ban_permission(self, request: HttpRequest) -> bool:
-        """Return whether who asks may ban."""
-        return request.user.has_perm("chat.ban_visitor")
+    visitor_key = "visitor_id"  # the attribute of an object that has the primary key of the visitor behind it
+    has_ban_permission = needs("chat.ban_visitor")
+    has_mute_permission = needs("chat.mute_visitor")
 
-    def has_mute_permission(self, request: HttpRequest) -> bool:
-        """Return whether who asks may mute."""
-        return request.user.has_perm("chat.mute_visitor")
+    def visitor_of(self, obj: Any) -> Visitor | None:
+        """Return the visitor behind an object."""
+        visitor: Visitor | None = obj.visitor
+        return visitor
 
-    @admin.action(permissions=["ban"], description=gettext_lazy("Ban"))
-    def ban(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    def keys_of(self, objects: Sequence[Any]) -> set[int]:
+        """Return the primary keys of the visitors behind objects."""
+        return {pk for each in objects if (pk := getattr(each, self.visitor_key)) is not None}
+
+    @admin.display()
+    def status(self, obj: Any) -> str:
+        """Return whether the visitor is banned or muted now, and until when; "-" for neither."""
+        visitor = self.visitor_of(obj)
+        if visitor is None:
+            return "-"
+        ends = {gettext("banned: %s"): visitor.banned_until, gettext("muted: %s"): visitor.muted_until}
+        return ", ".join(text % end_of(end) for text, end in ends.items() if lies_ahead(end)) or "-"
+
+    @admin.display()
+    def rooms(self, obj: Any) -> str:
+        """Return links to the rooms of the visitor's last messages."""
+        rooms = {message.room_id: message.room for message in last_messages(self.visitor_of(obj))}
+        return format_html_join(", ", "{}", ((link_to(room),) for room in rooms.values())) or "-"
+
+    @admin.display(description=gettext_lazy("messages"))
+    def said(self, obj: Any) -> str:
+        """Return the visitor's last messages as a table, newest first, and a link to all of them."""
+        messages = last_messages(self.visitor_of(obj))
+        if not messages:
+            return "-"
+        rows = format_html_join(
+            "\n",
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            ((shown(message.at), link_to(message), message.text) for message in messages),
+        )
+        address = f"{reverse('admin:chat_message_changelist')}?visitor__id__exact={messages[0].visitor_id}"
+        return format_html('<table class="said">{}</table><a href="{}">{}</a>', rows, address, gettext("All messages"))
+
+    @asks_first(BanForm, CHANGE, "ban", gettext_lazy("Ban"))
+    def ban(self, objects: Sequence[Any], data: Data) -> Outcome:
         """Let visitors in no more, and end their sockets."""
+        done = moderation.ban(self.keys_of(objects), data["until"], data["with_address"], data["reason"])
+        form = gettext("Banned with the address: %s.") if data["with_address"] else gettext("Banned: %s.")
+        return done, form % end_of(data["until"])
 
-        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
-            done = moderation.ban(pks, data["until"], data["with_address"], data["reason"])
-            form = gettext("Banned with the address: %s.") if data["with_address"] else gettext("Banned: %s.")
-            return done, form % end_of(data["until"])
-
-        return self._moderate(request, queryset, BanForm, action)
-
-    @admin.action(permissions=["ban"], description=gettext_lazy("Lift the ban"))
-    def unban(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    @asks_first(UnbanForm, CHANGE, "ban", gettext_lazy("Lift the ban"))
+    def unban(self, objects: Sequence[Any], data: Data) -> Outcome:
         """Let visitors in again."""
+        done = moderation.unban(self.keys_of(objects), data["with_address"])
+        return done, gettext("Ban lifted with the address.") if data["with_address"] else gettext("Ban lifted.")
 
-        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
-            done = moderation.unban(pks, data["with_address"])
-            return done, gettext("Ban lifted with the address.") if data["with_address"] else gettext("Ban lifted.")
-
-        return self._moderate(request, queryset, UnbanForm, action)
-
-    @admin.action(permissions=["mute"], description=gettext_lazy("Mute"))
-    def mute(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    @asks_first(UntilForm, CHANGE, "mute", gettext_lazy("Mute"))
+    def mute(self, objects: Sequence[Any], data: Data) -> Outcome:
         """Let visitors say nothing."""
+        return moderation.mute(self.keys_of(objects), data["until"]), gettext("Muted: %s.") % end_of(data["until"])
 
-        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
-            return moderation.mute(pks, data["until"]), gettext("Muted: %s.") % end_of(data["until"])
-
-        return self._moderate(request, queryset, UntilForm, action)
-
-    @admin.action(permissions=["mute"], description=gettext_lazy("Let speak again"))
-    def unmute(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+    @asks_first(ReasonForm, CHANGE, "mute", gettext_lazy("Let speak again"))
+    def unmute(self, objects: Sequence[Any], data: Data) -> Outcome:
         """Let visitors speak again."""
-
-        def action(pks: list[int], data: Data) -> tuple[list[Visitor], str]:
-            return moderation.unmute(pks), gettext("May speak again.")
-
-        return self._moderate(request, queryset, ReasonForm, action)
-
-    def _moderate(
-        self, request: HttpRequest, chosen: QuerySet[Any], form_class: Any, action: Callable[..., Any]
-    ) -> HttpResponse | None:
-        """Ask; the page names the objects that were chosen, the record the visitors behind them."""
-
-        def to_visitors(objects: Sequence[Any], data: Data) -> Any:
-            pks = [each.pk for each in objects]
-            return action(
-                list(self.visitors_of(self.model.objects.filter(pk__in=pks)).values_list("pk", flat=True)), data
-            )
-
-        return confirm(self, request, chosen, CHANGE, form_class, to_visitors)
+        return moderation.unmute(self.keys_of(objects)), gettext("May speak again.")
 
 
-class StatusFilter(admin.SimpleListFilter):
+class StatusFilter(ConditionFilter):
     """Whether a visitor is banned or muted."""
 
     title = gettext_lazy("status")
     parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return the choices."""
-        return [("banned", gettext_lazy("banned")), ("muted", gettext_lazy("muted"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the visitors of the choice."""
-        if self.value() in ("banned", "muted"):
-            return queryset.filter(Q(**{f"{self.value()}_until__gt": timezone.now()}))
-        return queryset
+    conditions = {
+        "banned": (gettext_lazy("banned"), lambda visitors: visitors.filter(banned_until__gt=timezone.now())),
+        "muted": (gettext_lazy("muted"), lambda visitors: visitors.filter(muted_until__gt=timezone.now())),
+    }
 
 
 @admin.register(Visitor)
@@ -125,6 +132,11 @@ class VisitorAdmin(ModeratesVisitors):
         (gettext_lazy("Moderation"), {"fields": ("status",)}),
         (gettext_lazy("Said lately"), {"fields": ("rooms", "said")}),
     )
+    visitor_key = "pk"
+    session = links_to("login_session", gettext_lazy("login session"))
+
+    def visitor_of(self, obj: Visitor) -> Visitor:
+        return obj
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Refuse: a visitor goes when its login session is gone."""
@@ -143,20 +155,10 @@ class VisitorAdmin(ModeratesVisitors):
             return queryset.filter(address=block)
         return queryset.filter(login_session__user__in=users_called(term))
 
-    def visitors_of(self, chosen: QuerySet[Any]) -> QuerySet[Visitor]:
-        """Return them."""
-        return chosen
-
     @admin.display()
     def user(self, visitor: Visitor) -> str:
-        """Return the Django user behind the login session, if any."""
-        session = session_of(visitor)
-        return link_to(session.user if session else None)
-
-    @admin.display(description=gettext_lazy("login session"))
-    def session(self, visitor: Visitor) -> str:
-        """Return a link to the login session, if any."""
-        return link_to(session_of(visitor))
+        """Return a link to the Django user behind the login session, if any."""
+        return link_to(getattr(session_of(visitor), "user", None))
 
     @admin.display(boolean=True)
     def live(self, visitor: Visitor) -> bool:
@@ -164,58 +166,10 @@ class VisitorAdmin(ModeratesVisitors):
         session = session_of(visitor)
         return session is not None and session.live
 
-    @admin.display()
-    def status(self, visitor: Visitor) -> str:
-        """Return whether the visitor is banned or muted, and until when."""
-        return status_of(visitor)
-
-    @admin.display()
-    def rooms(self, visitor: Visitor) -> str:
-        """Return links to the rooms in which the visitor spoke lately."""
-        return rooms_of(visitor)
-
-    @admin.display(description=gettext_lazy("messages"))
-    def said(self, visitor: Visitor) -> str:
-        """Return what the visitor said last."""
-        return said_by(visitor)
-
 
 def session_of(visitor: Visitor) -> LoginSession | None:
     """Return the visitor's login session, or None."""
-    try:
-        return visitor.login_session
-    except ObjectDoesNotExist:
-        return None
-
-
-def status_of(visitor: Visitor | None) -> str:
-    """Return whether a visitor is banned or muted now, and until when; "-" for neither."""
-    parts = []
-    if visitor is not None and visitor.banned_until is not None and visitor.banned:
-        parts.append(gettext("banned: %s") % end_of(visitor.banned_until))
-    if visitor is not None and visitor.muted_until is not None and visitor.muted:
-        parts.append(gettext("muted: %s") % end_of(visitor.muted_until))
-    return ", ".join(parts) or "-"
-
-
-def rooms_of(visitor: Visitor | None) -> str:
-    """Return links to the rooms of a visitor's last messages."""
-    rooms: dict[int, Room] = {message.room_id: message.room for message in last_messages(visitor)}
-    return format_html_join(", ", "{}", ((link_to(room),) for room in rooms.values())) or "-"
-
-
-def said_by(visitor: Visitor | None) -> str:
-    """Return a visitor's last messages as a table, newest first, and a link to all of them."""
-    messages = last_messages(visitor)
-    if visitor is None or not messages:
-        return "-"
-    rows = format_html_join(
-        "\n",
-        "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-        ((shown(message.at), link_to(message), message.text) for message in messages),
-    )
-    address = f"{reverse('admin:chat_message_changelist')}?visitor__id__exact={visitor.pk}"
-    return format_html('<table class="said">{}</table><a href="{}">{}</a>', rows, address, gettext("All messages"))
+    return getattr(visitor, "login_session", None)
 
 
 def last_messages(visitor: Visitor | None) -> list[Message]:

@@ -1,5 +1,6 @@
 """What the admin's lists show beside Django's own."""
 
+from calendar import monthrange
 from datetime import date, datetime
 from typing import Any
 
@@ -40,25 +41,23 @@ def choices(cl: Any, chosen: list[int], first: date, last: date) -> list[dict[st
         case [year]:
             months = [date(year, month, 1) for month in range(1, 13)]
             inside = [day for day in months if first.replace(day=1) <= day <= last]
-            return [{"link": link(cl, [year, day.month]), "title": named(day, "YEAR_MONTH_FORMAT")} for day in inside]
+            return [
+                {"link": link(cl, [year, day.month]), "title": date_format(day, "YEAR_MONTH_FORMAT")} for day in inside
+            ]
         case [year, month]:
-            days = [date.fromordinal(number) for number in days_of(year, month) if first.toordinal() <= number]
-            inside = [day for day in days if day <= last]
-            return [{"link": link(cl, [*chosen, day.day]), "title": named(day, "MONTH_DAY_FORMAT")} for day in inside]
-    return [{"title": named(date(*chosen), "MONTH_DAY_FORMAT")}]
-
-
-def days_of(year: int, month: int) -> range:
-    """Return the days of a month as ordinals."""
-    following = date(year + month // 12, month % 12 + 1, 1)
-    return range(date(year, month, 1).toordinal(), following.toordinal())
+            days = [date(year, month, number) for number in range(1, monthrange(year, month)[1] + 1)]
+            inside = [day for day in days if first <= day <= last]
+            return [
+                {"link": link(cl, [*chosen, day.day]), "title": date_format(day, "MONTH_DAY_FORMAT")} for day in inside
+            ]
+    return [{"title": date_format(date(*chosen), "MONTH_DAY_FORMAT")}]
 
 
 def back(cl: Any, chosen: list[int]) -> dict[str, str] | None:
     """Return the way to the next greater period."""
     titles = {1: gettext("All dates"), 2: str(chosen[0]) if chosen else ""}
     if len(chosen) == 3:
-        titles[3] = named(date(chosen[0], chosen[1], 1), "YEAR_MONTH_FORMAT")
+        titles[3] = date_format(date(chosen[0], chosen[1], 1), "YEAR_MONTH_FORMAT")
     return {"link": link(cl, chosen[:-1]), "title": titles[len(chosen)]} if chosen else None
 
 
@@ -66,10 +65,4 @@ def link(cl: Any, period: list[int]) -> str:
     """Return the address of the list narrowed to a period."""
     field = cl.date_hierarchy
     parts = dict(zip((f"{field}__year", f"{field}__month", f"{field}__day"), period, strict=False))
-    address: str = cl.get_query_string(parts, [f"{field}__"])
-    return address
-
-
-def named(day: date, form: str) -> str:
-    """Return a day or month for people."""
-    return date_format(day, form)
+    return str(cl.get_query_string(parts, [f"{field}__"]))

@@ -9,7 +9,7 @@ from threading import Event, Lock
 from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -21,7 +21,7 @@ from channels_socketio.tests.support.processes import wait_until
 from channels_socketio.tests.support.ws_client import Dial
 from chat import live_connections
 from chat.database import in_thread
-from chat.live_connections import remove, write
+from chat.live_connections import write
 from chat.models import LiveConnection, ServerProcess
 from chat.tests.people import row_of, visit
 from chat.tests.site import Site
@@ -39,7 +39,8 @@ def a_row(process: str, number: int = 1, **values: Any) -> live_connections.Row:
         "user": None,
         "rooms": "lobby",
     }
-    row |= {"transport": "websocket", "address": "127.0.0.1", "user_agent": "a browser", "since": timezone.now()}
+    row |= {"transport": "websocket", "address": "127.0.0.1", "user_agent": "a browser"}
+    row["since"] = connection.ops.adapt_datetimefield_value(timezone.now())
     return tuple((row | values).values())
 
 
@@ -89,7 +90,7 @@ class TestRows:
 
     def test_a_process_that_was_taken_for_dead_is_told_so(self) -> None:
         write("p", [a_row("p")], [], False)
-        remove("p")
+        ServerProcess.objects.filter(pk="p").delete()
         assert not write("p", [], [], False)
         assert not LiveConnection.objects.exists()
 
@@ -172,7 +173,7 @@ class TestLiveConnections:
         await self.come(connect)
         await until_rows(len, "the connection was written")
         with lock:
-            await in_thread(remove)(current_runtime().process)
+            await in_thread(ServerProcess.objects.filter(pk=current_runtime().process).delete)()
             assert not await rows()
         await until_rows(len, "the connection was written again")
 

@@ -1,1 +1,0 @@
-"""How the console writes dates and times, by language."""

@@ -21,7 +21,6 @@ class Command(BaseCommand):
     help = "Posts a message to a room of the chat."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Part of Django's contract."""
         parser.add_argument("text", metavar="TEXT")
         parser.add_argument("--room", default=LOBBY, metavar="SLUG", help="default: the lobby")
         parser.add_argument("--as", default=DEFAULT_NAME, dest="name", metavar="NAME", help="default: %(default)s")

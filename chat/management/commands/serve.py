@@ -48,7 +48,6 @@ class Command(BaseCommand):
     requires_migrations_checks = True
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Part of Django's contract."""
         parser.add_argument("--bind", type=address, default=("127.0.0.1", 8000), metavar="HOST:PORT")
         parser.add_argument("--workers", type=positive, default=1, metavar="N")
 
