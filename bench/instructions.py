@@ -3,8 +3,8 @@
 Valgrind's callgrind counts the instructions of a fixed number of them in one process: the chat with guests' login
 sessions, SQLite, the in-memory layer, no limits, and a server that takes ready frames, as in `bench.roads`. Each work
 is done in two lengths, and the difference counts, so that what comes before and after it falls out. Instructions are
-no seconds, but the same work gives the same number within a few per mille on a busy machine as well. To compare two
-checkouts, run it in both.
+no seconds, but the same work gives the same number within a few per mille on a busy machine too: the clock of timers
+stands still. To compare two checkouts, run it in both.
 
 The work of a message is one person's message to another. That of a delivery is one of CROWD members' share of a
 message to all. That of a handshake is a WebSocket that is opened, joined to the lobby, and closed.
@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -89,6 +90,8 @@ def work(name: str, count: int, keys: Iterator[str]) -> None:
     from chatproject.asgi import application
 
     gc.disable()
+    now = time.monotonic()
+    time.monotonic = lambda: now  # what is due now and then would be due the more often, the slower the machine
     asyncio.run(getattr(Worker(application, keys), name)(count))
     sys.stdout.flush()
     os._exit(0)  # what the interpreter does at its end is no part of the work
