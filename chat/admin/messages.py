@@ -1,4 +1,4 @@
-"""Messages: what was said. Deleting takes a message back from every page; its row stays, without its text."""
+"""Messages: what was said. Deleting takes a message back from every page; its row stays, with the time of it."""
 
 from typing import Any
 
