@@ -29,6 +29,8 @@ POSTGRESQL: dict[str, Any] = {
     "options": "-c lock_timeout=5s",  # as SQLite's timeout
 }
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]*", re.IGNORECASE)
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("line", "json")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -46,6 +48,17 @@ def switch(name: str, default: bool) -> bool:
     if value is None:
         fail(name, "on or off", text)
     return value
+
+
+def choice(name: str, choices: tuple[str, ...], default: str) -> str:
+    """Return the setting `name`, one of `choices`, which may be written in any case; empty counts as unset."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    for word in choices:
+        if word.lower() == text.lower():
+            return word
+    fail(name, f"{', '.join(choices[:-1])} or {choices[-1]}", text)
 
 
 def words(name: str) -> list[str]:
