@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from channels_socketio.tests.support.processes import ROOT, require
 
 DEPLOY = ROOT / "deploy"
 CHAPTERS = ROOT / "docs" / "operations"
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 SECRETS = {"SECRET_KEY": "k" * 50, "ALLOWED_HOSTS": "chat.example"}
 OURS = ("DATABASE_URL", "REDIS_URL", "DEBUG", "HTTPS", "DJANGO_SETTINGS_MODULE", *SECRETS)
 
@@ -30,7 +31,7 @@ def read_yaml(text: str) -> Any:
 def blocks(chapter: str, language: str) -> list[str]:
     """Return the code blocks of a chapter in one language; fail when there are none."""
     text = (CHAPTERS / f"{chapter}.md").read_text()
-    found = [code for name, code in BLOCK.findall(text) if name == language]
+    found = [textwrap.dedent(code) for _, name, code in BLOCK.findall(text) if name == language]
     assert found, f"expected code blocks of {language} in {chapter}.md, got none"
     return found
 
