@@ -1,19 +1,19 @@
-"""What is erased for good: messages that are too old, and everything about one visitor.
+"""Erasing for good: messages that are too old, and everything about one visitor.
 
-A message can be erased in two ways.
+There are two ways to erase a message.
 
-Deleting it (`services.delete_message`) overwrites the text and counts the deletion, which every client is told of. The
-row stays, because its number of the deletion is what a client that was away is told by. A client that missed more than
-`RECOVERY_LIMIT` deletions comes back as a new one.
+Deleting it (`services.delete_message`) overwrites the text, counts the deletion, and tells every client. The row stays:
+the number of the deletion in it tells clients that were away. A client that missed more than `RECOVERY_LIMIT` deletions
+comes back as a new one.
 
-Removing its row tells nobody. The room's row still has the end of the log, so no number is used again, and whoever
-reads the log takes the message for one that was deleted long ago. But open pages and the caches of processes go on
-showing it, and a browser that sends it again would have it stored again.
+Removing its row tells nobody. The room's row still has the end of the log, so no number is used again. Readers of the
+log take the message for one that was deleted long ago. But open pages and the caches of processes go on showing it,
+and a browser that sends it again would have it stored again.
 
-So an old message is removed if no open page shows it and no browser keeps it, and is deleted otherwise. Deleting all of
+So an old message is removed if no open page shows it and no browser keeps it. Otherwise it is deleted. Deleting all of
 them would cost an event for each message and client, and would take recovery from every client that was away for a
-night. Rows of deleted messages are never removed: deletions are numbered without holes. They lose the name and the
-visitor instead.
+night. Rows of deleted messages are never removed, because deletions are numbered without holes. They lose the name and
+the visitor instead.
 
 All work is done in batches, each a transaction of its own, so that nobody waits for long. After an interruption the
 same call does the rest.
@@ -137,8 +137,8 @@ def erase_some(visitor: int) -> int:
 def remove(visitor: int, by: AbstractBaseUser | None) -> bool:
     """Delete the visitor's row if no message is left; return whether it is gone.
 
-    The lock keeps a message out that is being stored at this moment. It is not held while rooms are locked, because
-    those who store messages lock in the other order.
+    The lock keeps out a message that is being stored at this moment. It is not held while rooms are locked, because the
+    writer of messages locks in the other order.
     """
     with transaction.atomic():
         found = Visitor.objects.select_for_update().filter(pk=visitor).first()
