@@ -23,7 +23,7 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     if request.param == "postgresql":
         postgres: Any = request.getfixturevalue("postgres")
         env["DATABASE_URL"] = postgres.url
-    site = Site(tmp_path, "serve", env | {"ALLOWED_HOSTS": "127.0.0.1"})
+    site = Site(tmp_path, "serve", env | {"ALLOWED_HOSTS": "127.0.0.1,chat.example"})
     site._migrate()
     run_shell(BACK, site.env)
     yield site
