@@ -35,7 +35,7 @@ from chat import moderation
 from chat.models import LoginSession, Message, Room, Visitor
 from chat.services import delete_message
 
-BATCH = 500  # messages in one transaction
+BATCH = 100  # messages in one transaction, which others wait for
 ON_PAGES = 2000  # newest messages of a room that open pages may show: KEPT_READING in static/chat/log.js
 REPEATS = timedelta(days=7)  # after which no browser sends a message again: OUTBOX_MS in static/chat/outbox.js
 
