@@ -1,8 +1,9 @@
 """The rooms' logs, to be read: by the feeds of live sockets, and by pages that want older messages.
 
 What is read is the log as it was when its end was read: first a room's row, then what is not behind that end. Rows
-never change but for the number of their deletion, so the two queries need no transaction around them. Entries deleted
-in between are left out; their deletion is behind the page's position and still to come.
+of entries that are not deleted never change, so the two queries need no transaction around them. Entries deleted
+in between are left out; their deletion is behind the page's position and still to come. Entries whose rows were
+removed (`chat.erasure`) are left out as well, and nothing is to come.
 """
 
 from collections.abc import Collection, Iterable, Mapping

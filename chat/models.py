@@ -144,11 +144,11 @@ class Room(models.Model):
 
 
 class Message(models.Model):
-    """What was said. `chat.services` is the only writer.
+    """What was said. `chat.services` is the only writer, but for what `chat.erasure` erases.
 
     `name` is the sender's as it was then, so that a message outlives the visitor; with the visitor goes only the
     key that makes a repeat known, which nobody can use any more. `deletion` is the number of the
-    deletion that took the message back, counted in its room.
+    deletion that took the message back, counted in its room; the text is empty from then on.
     """
 
     room = models.ForeignKey(Room, on_delete=models.PROTECT, db_index=False, editable=False, related_name="messages")

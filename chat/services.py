@@ -118,7 +118,7 @@ def post(draft: Draft) -> Receipt:
 
 
 def delete_message(room: str, seq: int) -> bool:
-    """Take a message back; clients hear of it once the current transaction, if any, commits.
+    """Take a message back and overwrite its text; clients hear of it once the current transaction, if any, commits.
 
     Returns whether this did it: False for a message that is deleted already or never was.
     """
@@ -128,7 +128,7 @@ def delete_message(room: str, seq: int) -> bool:
             return False
         deletion = locked.deletions + 1
         found = Message.objects.filter(room=locked, seq=seq, deletion=None)
-        if not found.update(deletion=deletion, deleted_at=timezone.now()):
+        if not found.update(deletion=deletion, deleted_at=timezone.now(), text=""):
             return False
         Room.objects.filter(pk=locked.pk).update(deletions=deletion)
         item = deletion_item(room, Position(locked.head, deletion), seq)

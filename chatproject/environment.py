@@ -25,6 +25,8 @@ POSTGRESQL: dict[str, Any] = {
     "options": "-c lock_timeout=5s",  # as SQLite's timeout
 }
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]*", re.IGNORECASE)
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("line", "json")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -41,6 +43,17 @@ def switch(name: str, default: bool) -> bool:
     if text.lower() not in ON | OFF:
         fail(name, "on or off", text)
     return text.lower() in ON
+
+
+def choice(name: str, choices: tuple[str, ...], default: str) -> str:
+    """Return the setting `name`, one of `choices`, which may be written in any case; empty counts as unset."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    for word in choices:
+        if word.lower() == text.lower():
+            return word
+    fail(name, f"{', '.join(choices[:-1])} or {choices[-1]}", text)
 
 
 def words(name: str) -> list[str]:
@@ -72,7 +85,8 @@ def database(default: str, base: Path) -> dict[str, Any]:
             "transaction_mode": "IMMEDIATE",
             "timeout": 5,
             # FULL: what was answered for is on disk, also when the power fails. Group commit makes it cheap.
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            # secure_delete: what is erased is overwritten in the file, which is the default of some builds only.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;",
         }
     else:
         config["CONN_MAX_AGE"] = 0  # the pool keeps them

@@ -159,11 +159,16 @@ SOCKETIO: dict[str, object] = {
 # The chat's own; every key and default is described in chat/limits.py.
 CHAT: dict[str, object] = {}
 
+LOG_LEVEL = environment.choice("LOG_LEVEL", environment.LOG_LEVELS, default="INFO")
+LOG_FORMAT = environment.choice("LOG_FORMAT", environment.LOG_FORMATS, default="line")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django": {"handlers": ["console"], "level": "INFO", "propagate": False}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "chatproject.log_format.JSONFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {"django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False}},
 }

@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.db import connections
 
-from channels_socketio.tests.support.processes import servers
+from channels_socketio.tests.support.processes import Redis, servers
 from channels_socketio.tests.support.ws_client import Dial
 from chat.database import DatabaseThread
 from chat.limits import current_limits
@@ -112,3 +112,19 @@ async def guests(dial: Dial) -> AsyncIterator[Guests]:
 def fresh_limits() -> None:
     """Let no test use up what the next one may do."""
     current_limits.cache_clear()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A chat on either database, empty, with a Redis server, so that it hears of what commands do."""
+    redis = Redis(tmp_path).start()
+    database = Postgres(tmp_path).start() if request.param == "postgresql" else None
+    env = {"REDIS_URL": redis.url} | ({} if database is None else {"DATABASE_URL": database.url})
+    running = Site(tmp_path, "serve", env)
+    try:
+        yield running.start()
+    finally:
+        running.kill()
+        redis.stop()
+        if database is not None:
+            database.remove()

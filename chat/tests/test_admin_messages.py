@@ -40,5 +40,5 @@ def test_deleting_messages_takes_them_back_and_tells_clients(
     ticked = {"action": "delete_messages", "_selected_action": [first, *rest[:2]], "confirmed": "yes"}
     assert admin_client.post(MESSAGES, ticked).status_code == 302
     kept = Message.objects.order_by("seq").values_list("text", "deletion")
-    assert list(kept) == [("one", 1), ("two", 2), ("three", 3), ("four", None)]
+    assert list(kept) == [("", 1), ("", 2), ("", 3), ("four", None)]
     assert [announcements.item.data for announcements in told] == [{"room": "tea", "seq": seq} for seq in (1, 2, 3)]

@@ -16,6 +16,7 @@ from chat.tests.site import Site
 CONTRACT = [
     "test_services.py",
     "test_moderation.py",
+    "test_erasure.py",
     "test_services_properties.py",
     "test_log.py",
     "test_writer.py",

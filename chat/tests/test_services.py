@@ -206,7 +206,8 @@ def test_deleting(visitor: int, announced: list[Announcement]) -> None:
         ("/rooms/tea", Position(3, 1), {"room": "tea", "seq": 2}, 2),
         ("/rooms/tea", Position(3, 2), {"room": "tea", "seq": 1}, 1),
     ]
-    assert Message.objects.filter(deleted_at=None).get().text == "three"
+    assert stored() == [(1, ""), (2, ""), (3, "three")]
+    assert Message.objects.filter(deleted_at=None).get().seq == 3
     _, (announcements,) = commit([draft(visitor)])
     assert announcements.item.position == Position(4, 2)
 

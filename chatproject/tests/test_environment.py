@@ -1,6 +1,7 @@
 """Settings from the environment: a wrong value stops the start with one line."""
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ OURS = (
     "HTTPS",
     "LIMITS",
     "TRUSTED_PROXIES",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
 )
 PRODUCTION = {
     "DEBUG": "off",
@@ -40,6 +43,8 @@ WRONG = [
         {"TRUSTED_PROXIES": "::1,10.1.2.3/8"},
         "TRUSTED_PROXIES: expected addresses, networks such as 10.0.0.0/8, or unix, got '10.1.2.3/8'.",
     ),
+    ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, got 'loud'."),
+    ({"LOG_FORMAT": "xml"}, "LOG_FORMAT: expected line or json, got 'xml'."),
     ({"LIMITS": "none"}, "LIMITS: expected on or off, got 'none'."),
     ({"DEBUG": "off"}, "SECRET_KEY: expected a long random text because DEBUG is off, got nothing. "),
     ({"ALLOWED_HOSTS": "a.example,https://b.example/"}, "ALLOWED_HOSTS: expected host names without a scheme or path"),
@@ -100,6 +105,20 @@ def test_words_for_off(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_empty_value_is_the_default(default: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMITS", "")
     assert environment.switch("LIMITS", default) is default
+
+
+def test_the_readme_has_each_variable() -> None:
+    table = (ROOT / "README.md").read_text().partition("| variable |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)) == sorted(OURS)
+    asked = re.compile(r"""(?:switch|choice|words|environ\.get)\("([A-Z_]+)\"""")
+    code = [(ROOT / "chatproject" / name).read_text() for name in ("environment.py", "settings.py")]
+    assert set(asked.findall("".join(code))) == set(OURS)
+
+
+@pytest.mark.parametrize(("text", "word"), [("json", "json"), (" JSON ", "json"), ("line", "line"), ("", "line")])
+def test_a_choice_may_be_written_in_any_case(text: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_FORMAT", text)
+    assert environment.choice("LOG_FORMAT", environment.LOG_FORMATS, "line") == word
 
 
 def test_a_list_is_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
