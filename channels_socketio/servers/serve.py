@@ -10,10 +10,12 @@ thousands of connections that is a third of what a connect costs. What lives as 
 frozen out of its sight, and it looks for cycles in the rest less often.
 """
 
+import errno
 import gc
 import resource
 import signal
-from socket import socket
+import socket
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -48,7 +50,7 @@ class ClosingServer(uvicorn.Server):
     uvicorn by itself knows nothing of acks that are on their way, and waits for polls that are held.
     """
 
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Part of uvicorn's class: a signal has come."""
         await current_runtime().close(Reason.SERVER_SHUTTING_DOWN, CLOSE_SECONDS)
         await super().shutdown(sockets)
@@ -70,14 +72,31 @@ class Worker(multiprocess.Process):
         return self._server
 
 
-def serve(application: str, host: str, port: int, workers: int, **options: Any) -> None:
-    """Serve `application` ("module:name") until SIGINT or SIGTERM; `options` go to uvicorn.Config.
+def open_listener(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens at an address, or at the path `host` without a port. Raises OSError."""
+    if port is None:
+        listener = socket.socket(socket.AF_UNIX)
+        path = Path(host)
+        if path.is_socket() and listener.connect_ex(host) == errno.ECONNREFUSED:
+            path.unlink()  # a process that is gone has left it behind
+        address: Any = host
+    else:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
 
-    Raises OSError when the address cannot be bound.
-    """
+
+def serve(application: str, listener: socket.socket, workers: int, **options: Any) -> None:
+    """Serve `application` ("module:name") until SIGINT or SIGTERM; `options` go to uvicorn.Config."""
     settings: dict[str, Any] = {
-        "host": host,
-        "port": port,
         "workers": workers,
         "loop": "uvloop",
         "http": HTTP_PROTOCOL,
@@ -93,7 +112,6 @@ def serve(application: str, host: str, port: int, workers: int, **options: Any) 
         "timeout_graceful_shutdown": GRACE_SECONDS,
     }
     config = TunedConfig(application, **settings | options)
-    listener = config.bind_socket()
     if workers == 1:
         ClosingServer(config).run(sockets=[listener])
     else:

@@ -15,10 +15,10 @@ import pytest
 from django.core.files import locks
 from websockets.exceptions import ConnectionClosed
 
+from channels_socketio.management.commands import serve
 from channels_socketio.tests.support.processes import ROOT, Process, Redis, free_port, wait_until
 from channels_socketio.tests.support.raw_client import SECONDS, RawClient
 from channels_socketio.tests.support.ws_client import Dial, WSClient
-from chat.management.commands import serve
 from chat.tests.site import empty_database
 
 PRODUCTION = {"SECRET_KEY": "s" * 50, "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1"}
@@ -36,10 +36,10 @@ def run(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
     [
         ((), {}, "SECRET_KEY: expected a long random text because DEBUG is off, got nothing."),
         ((), PRODUCTION | {"DEBUG": "on"}, "DEBUG: expected off for serve, got on."),
-        (("--workers", "2"), PRODUCTION, "REDIS_URL: expected an address, for workers reach each other by Redis"),
+        (("--workers", "2"), PRODUCTION, "CHANNEL_LAYERS: expected a channel layer that reaches other processes"),
         (("--workers", "0"), PRODUCTION, "expected a whole number above 0, got '0'"),
-        (("--bind", "8000"), PRODUCTION, "expected HOST:PORT, got '8000'"),
-        (("--bind", "127.0.0.1:99999"), PRODUCTION, "expected HOST:PORT, got '127.0.0.1:99999'"),
+        (("--bind", "8000"), PRODUCTION, "expected HOST:PORT or unix:PATH, got '8000'"),
+        (("--bind", "127.0.0.1:99999"), PRODUCTION, "expected HOST:PORT or unix:PATH, got '127.0.0.1:99999'"),
     ],
 )
 def test_what_is_not_fit_for_production_is_refused_with_what_to_set(
@@ -74,7 +74,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Proc
     """The address of a served site with a database of its own, and its process."""
     with serving(tmp_path_factory.mktemp("serve")) as (address, process):
         yield address, process
-    assert "Serving http://127.0.0.1:" in process.output()
+    assert "Serving 127.0.0.1:" in process.output()
 
 
 @pytest.fixture

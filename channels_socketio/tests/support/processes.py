@@ -112,8 +112,8 @@ def server_command(server: str, port: int, application: str, host: str = "127.0.
     The last is uvicorn with ready frames, as `manage.py serve` has it.
     """
     if server == "serve":
-        call = f"serve({application!r}, {host!r}, {port}, 1)"
-        return [sys.executable, "-c", f"from channels_socketio.servers.serve import serve; {call}"]
+        call = f"serve({application!r}, open_listener({host!r}, {port}), 1)"
+        return [sys.executable, "-c", f"from channels_socketio.servers.serve import open_listener, serve; {call}"]
     arguments = {
         "daphne": f"daphne -b {host} -p {port} {application}",
         "uvicorn": f"uvicorn --host {host} --port {port} {application} --ws websockets-sansio",
