@@ -1,27 +1,36 @@
-"""A Socket.IO server: consumers under one path."""
+"""A Socket.IO server: consumers under one path of a site."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from .connections.application import Application, Review, Routes
 from .consumer import SocketIOConsumer
 from .handshake.admission import Admission, Admit, require_login_session
-from .limits.rates import Limiter
+from .middleware.origin import OriginCheck
+from .middleware.sessions import AuthMiddlewareStack
+from .middleware.site import ASGI, SiteApplication
+from .middleware.throttle import HandshakeThrottle
 from .options import Options, load
+from .sessions.credentials import Authenticate
+from .transports.client_file import serve_client
 from .transports.http import PollingEndpoint
 from .transports.websocket import WebSocketTransport
 
+Middleware = Callable[[ASGI], ASGI]
+
 
 class SocketIOServer:
-    """Serves `consumers`; its ASGI applications are `websocket()` and, for HTTP, `polling()`, under the same path.
+    """Serves `consumers` with the site's login sessions; `asgi` makes it the site's ASGI application.
 
     `admit(scope)` decides about every handshake, with `scope["session"]`, `scope["user"]`, `scope["cookies"]` and
     `scope["handshake"]` at hand: it raises Refused to answer 403 before the connection is accepted. `review(scope)` is
     asked about each connection whenever its login session is looked at, and returns why it must end, if it must.
-    `options` has the keys of `SOCKETIO` in the settings, which is the default; raises ImproperlyConfigured when they
-    are wrong.
+    `options` has the keys of `SOCKETIO` in the settings, which is the default. Raises ImproperlyConfigured when
+    something is wrong with consumers, options or settings.
     """
 
     def __init__(
@@ -31,20 +40,42 @@ class SocketIOServer:
         options: Mapping[str, Any] | None = None,
         review: Review = lambda scope: None,
     ) -> None:
+        if not apps.ready:
+            raise ImproperlyConfigured("expected SocketIOServer below `get_asgi_application()`, which sets Django up.")
+        if not apps.is_installed("channels_socketio"):
+            raise ImproperlyConfigured(
+                "INSTALLED_APPS: expected 'channels_socketio' in it, which ends sockets at log-out."
+            )
         chosen = load(Options, getattr(settings, "SOCKETIO", {}) if options is None else options)
         self.application = Application(Routes(consumers), chosen, review)
         self.admission = Admission(self.application, admit)
-        self.application.endpoint = self.polling()
+        self.application.endpoint = PollingEndpoint.as_asgi(admission=self.admission)
 
-    @property
-    def handshakes(self) -> Limiter:
-        """How often an address may shake hands: for `HandshakeThrottle`."""
-        return self.admission.handshakes
+    def asgi(
+        self,
+        pages: ASGI,
+        path: str = "socket.io",
+        *,
+        websocket: ASGI | None = None,
+        authenticate: Authenticate | None = None,
+        middleware: Sequence[Middleware] = (),
+    ) -> SiteApplication:
+        """Return the ASGI application of the whole site: this server at `path`, everything else to `pages`.
 
-    def websocket(self) -> Any:
-        """Return the ASGI application of the WebSocket endpoint."""
-        return WebSocketTransport.as_asgi(admission=self.admission)
+        `websocket` gets the WebSockets of other paths, which are refused with 404 without it. `authenticate(scope)` is
+        asked about clients without a session cookie: it returns the Credential that they show, or None. `middleware`
+        are callables that wrap an ASGI application in another, the outermost first: they run behind the login session
+        and the user, and before a client is admitted. Raises ImproperlyConfigured for a path that is none or is taken.
+        """
 
-    def polling(self) -> Any:
-        """Return the ASGI application of the HTTP endpoint."""
-        return PollingEndpoint.as_asgi(admission=self.admission)
+        def guarded(endpoint: Any) -> ASGI:
+            for wrap in reversed(middleware):
+                endpoint = wrap(endpoint)
+            stack = AuthMiddlewareStack(endpoint, authenticate)  # puts `session` and `user` into the scope
+            return OriginCheck(HandshakeThrottle(stack, self.admission.handshakes))
+
+        endpoints = {
+            "http": guarded(self.application.endpoint),
+            "websocket": guarded(WebSocketTransport.as_asgi(admission=self.admission)),
+        }
+        return SiteApplication(path, endpoints, serve_client, pages, websocket)

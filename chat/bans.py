@@ -12,7 +12,7 @@ from ipaddress import ip_network
 
 from django.utils import timezone
 
-from channels_socketio.limits.addresses import Network, network_of, parse
+from channels_socketio import Network, network_of, parse_address
 from chat.models import AddressBan, lies_ahead
 
 SECONDS = 1.0
@@ -63,7 +63,7 @@ class BanList:
 
     def covers(self, address: str | None) -> bool:
         """Return whether a ban that was read covers the address; that costs a look for each length of prefix."""
-        if self.empty or (found := parse(address or "")) is None:
+        if self.empty or (found := parse_address(address or "")) is None:
             return False
         networks = (ip_network((found, length), strict=False) for length in self._prefixes[found.version])
         return any(lies_ahead(self._until.get(network)) for network in networks)

@@ -6,11 +6,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from channels_socketio.consumer import SocketIOConsumer, on
-from channels_socketio.exceptions import Refused
-from channels_socketio.handshake.admission import require_login_session
-from channels_socketio.protocol.reasons import Reason, Refusal
-from channels_socketio.sessions.end_reasons import BANNED, EndReason
+from channels_socketio import BANNED, EndReason, Reason, Refusal, Refused, SocketIOConsumer, on, require_login_session
 from chat.bans import ban_list
 from chat.limits import count_message
 from chat.live_connections import keep_live_connections

@@ -13,9 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.signals import setting_changed
 
-from channels_socketio.exceptions import Refused
-from channels_socketio.limits.addresses import counted_as
-from channels_socketio.limits.rates import Limiter, Rate, notices
+from channels_socketio import Limiter, Rate, Refused, counted_as, notices
 from channels_socketio.options import Count, Options, doc, find_problems, load, redis_store
 
 

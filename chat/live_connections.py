@@ -22,15 +22,14 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
-from channels_socketio.connections.runtime import current_runtime
-from channels_socketio.loops import PerLoop
+from channels_socketio import PerLoop, current_runtime
 from chat.database import DatabaseThread
 from chat.models import LiveConnection, ServerProcess
 from chat.rooms import room_of
 from chat.sql import WRITE_CONNECTION
 
 if TYPE_CHECKING:
-    from channels_socketio.connections.connection import Connection
+    from channels_socketio import Connection
 
 INTERVAL = 1.0
 ROOMS_LENGTH = 500

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from django.db.models import QuerySet
 
-from channels_socketio.history.log import NEWEST, Item, Page, Position, count_fitting
+from channels_socketio import NEWEST, Item, Page, Position, count_fitting
 from chat.database import DatabaseThread
 from chat.models import Message, Room
 from chat.rooms import deletion_item, iso, message_item, namespace_of, slug_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import REGISTRY, CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from channels_socketio.limits.rates import notices
+from channels_socketio import notices
 
 
 class Refusals(Collector):

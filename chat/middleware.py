@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.deprecation import MiddlewareMixin
 
-from channels_socketio.limits.addresses import address_of_request, block_of
+from channels_socketio import address_of_request, block_of
 from chat import bans, limits, names
 from chat.models import LoginSession, Visitor
 from chat.sessions import SessionStore

@@ -15,9 +15,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from channels_socketio.limits.addresses import network_of
-from channels_socketio.revocation import end_sessions, look_at_all
-from channels_socketio.sessions.end_reasons import BANNED
+from channels_socketio import BANNED, end_sessions, look_at_all, network_of
 from chat import services
 from chat.bans import ban_list
 from chat.models import FOREVER, AddressBan, LoginSession, Message, Visitor

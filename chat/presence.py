@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from channels_socketio.connections.runtime import current_runtime
-from channels_socketio.loops import PerLoop
+from channels_socketio import PerLoop, current_runtime
 from chat.presence_state import Presence, Rooms, Word
 from chat.rooms import namespace_of
 from chat.typing import Typing

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.urls import register_converter
 from django.urls.converters import StringConverter
 
-from channels_socketio.history.log import Item, Position
+from channels_socketio import Item, Position
 
 LOBBY = "lobby"
 SLUG = "[a-z0-9-]{1,50}"

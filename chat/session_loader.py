@@ -7,7 +7,7 @@ while one query runs, whoever comes waits for the next.
 import asyncio
 from collections.abc import Collection
 
-from channels_socketio.loops import PerLoop
+from channels_socketio import PerLoop
 from chat.bans import ban_list
 from chat.database import in_kept_thread
 from chat.models import LoginSession

@@ -34,9 +34,7 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.db import IntegrityError, transaction
 from django.utils.crypto import get_random_string
 
-from channels_socketio.revocation import look_at_sessions
-from channels_socketio.sessions.end_reasons import BANNED, EXPIRED, EndReason
-from channels_socketio.sessions.status import MOST, SessionStatus
+from channels_socketio import BANNED, EXPIRED, EndReason, SessionStatus, look_at_sessions
 from chat.bans import ban_list
 from chat.database import in_kept_thread, in_thread
 from chat.models import LoginSession, Visitor, lies_ahead
@@ -44,6 +42,7 @@ from chat.session_loader import session_loader
 
 logger = logging.getLogger(__name__)
 
+MOST = 400  # rows in one query; databases bound the number of parameters
 WELL_FORMED = re.compile(r"[a-z0-9]{32}")
 
 

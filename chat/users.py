@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.signals import pre_save
 
-from channels_socketio.limits.addresses import address_of_request, block_of
+from channels_socketio import address_of_request, block_of
 from chat import names
 
 

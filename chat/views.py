@@ -9,8 +9,7 @@ from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from channels_socketio.history.log import NEWEST
-from channels_socketio.protocol.reasons import Refusal
+from channels_socketio import NEWEST, Refusal
 from chat import health, log
 from chat.middleware import is_shut_out, page
 from chat.names import display_name, is_named

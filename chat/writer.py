@@ -21,9 +21,7 @@ from itertools import chain
 
 from django.db import DatabaseError
 
-from channels_socketio.exceptions import Refused
-from channels_socketio.history.feed import aannounce
-from channels_socketio.loops import PerLoop
+from channels_socketio import PerLoop, Refused, aannounce
 from chat import services
 from chat.database import DatabaseThread
 from chat.services import Announcement, Committed, Draft, Receipt

@@ -5,6 +5,5 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("socket.io/", include("channels_socketio.urls")),
     path("", include("chat.urls")),
 ]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.urls.resolvers import RoutePattern
 
 from ..history.recovery import read_claim
@@ -24,11 +25,15 @@ class Routes:
     """Finds the consumer of a namespace; patterns are Django's path patterns with a leading slash."""
 
     def __init__(self, consumers: "Sequence[type[SocketIOConsumer]]") -> None:
-        self._routes = [
-            (RoutePattern(namespace.removeprefix("/"), is_endpoint=True), consumer)
-            for consumer in consumers
-            for namespace in consumer.namespaces
-        ]
+        by_pattern: dict[str, type[SocketIOConsumer]] = {}
+        for consumer in consumers:
+            name, namespaces = f"{consumer.__name__}.namespaces", consumer.namespaces
+            if isinstance(namespaces, str) or not namespaces:
+                raise ImproperlyConfigured(f"{name}: expected a list of patterns such as '/', got {namespaces!r}.")
+            for pattern in (namespace.removeprefix("/") for namespace in namespaces):
+                if (other := by_pattern.setdefault(pattern, consumer)) is not consumer:
+                    raise ImproperlyConfigured(f"{name}: expected another than {other.__name__}'s '/{pattern}'.")
+        self._routes = [(RoutePattern(pattern, is_endpoint=True), found) for pattern, found in by_pattern.items()]
 
     def match(self, namespace: str) -> "tuple[type[SocketIOConsumer], dict[str, Any]] | None":
         """Return the consumer class and what its pattern captured, None for an unknown namespace."""

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from ..connections.application import Application
 from ..connections.connection import Connection
@@ -24,10 +25,12 @@ from ..protocol.engine import EngineProtocol
 from ..protocol.legacy import LegacyEngineProtocol, LegacySocketIOProtocol
 from ..protocol.reasons import Refusal
 from ..protocol.socketio import SocketIOProtocol
+from ..sessions.credentials import CredentialSession
 from ..sessions.identity import session_hash
 from ..sessions.status import read_user
-from .request import LEGACY_VERSION, VERSION, EngineRequest, HandshakeError, retained_scope
+from .request import COMPOSED, LEGACY_VERSION, VERSION, EngineRequest, HandshakeError, retained_scope
 
+BARE = "expected Socket.IO's endpoint behind `SocketIOServer.asgi`, which checks origins; it is mounted without it."
 TOO_MANY_UNKNOWN_SIDS = "too many unknown sids"
 RETRY_AFTER = 10  # seconds, for clients that have too many connections: some of them may be dead already
 LATE_RETRY = 1  # seconds, for clients whose new cookie is on its way
@@ -40,10 +43,12 @@ logger = logging.getLogger(__name__)
 
 
 async def require_login_session(scope: Any) -> None:
-    """Refuse a handshake without a login session that exists and holds data.
+    """Refuse a handshake without a login session that exists and holds data, or another credential.
 
     `scope` is that of `AuthMiddlewareStack`. Raises Refused.
     """
+    if isinstance(scope["session"], CredentialSession):
+        return
     if settings.SESSION_COOKIE_NAME not in scope["cookies"]:
         raise Refused("no cookie", Refusal.NO_COOKIE.message)
     session = scope["session"]
@@ -68,6 +73,8 @@ class Admission:
 
         Raises Refused.
         """
+        if COMPOSED not in scope:
+            raise ImproperlyConfigured(BARE)
         self.refuse_rotated(scope)
         scope["handshake"] = handshake = Handshake.of(scope)
         await self.admit(scope)

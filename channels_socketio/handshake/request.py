@@ -15,9 +15,11 @@ VERSION = "4"
 LEGACY_VERSION = "3"
 TRANSPORTS = frozenset({"polling", "websocket"})
 MAX_QUERY_FIELDS = 100
+COMPOSED = "channels_socketio.composed"  # in the scope of a request that came through the site's application
 # What servers and routers put into a scope, of no use once the handshake is done.
 FOR_SERVERS = frozenset(
     {
+        COMPOSED,
         "asgi",
         "extensions",
         "http_version",

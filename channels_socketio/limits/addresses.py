@@ -53,7 +53,7 @@ def counted_as(address: str) -> str:
 
 def block_of(address: str | None) -> str:
     """Return the network of one subscriber that an address is in: for IPv4 itself. Return "" for what is no address."""
-    found = parse(address or "")
+    found = parse_address(address or "")
     if found is None:
         return ""
     return str(ipaddress.ip_network((found, IPV6_PREFIX if found.version == 6 else 32), strict=False))
@@ -68,7 +68,7 @@ def find_address(peer: str | None, forwarded: str, trusted: Sequence[str]) -> st
     if not is_trusted(UNIX if peer is None else address, trusted):
         return address
     for entry in reversed(forwarded.split(",")):
-        named = parse(without_port(entry.strip()))
+        named = parse_address(without_port(entry.strip()))
         if named is None:
             return address
         address = str(named)
@@ -92,7 +92,7 @@ def is_trusted(address: str, trusted: Sequence[str]) -> bool:
     """Return whether an address, or `unix`, is among the trusted proxies."""
     if address == UNIX or not trusted:
         return address in trusted
-    found = parse(address)
+    found = parse_address(address)
     return found is not None and any(found in network for network in networks(tuple(trusted)))
 
 
@@ -115,7 +115,7 @@ def network_of(text: str, strict: bool = False) -> Network:
 
 
 @lru_cache(maxsize=4096)
-def parse(address: str) -> Address | None:
+def parse_address(address: str) -> Address | None:
     """Return an address without its zone, None for what is no address."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -127,7 +127,7 @@ def parse(address: str) -> Address | None:
 @lru_cache(maxsize=4096)
 def plain(address: str) -> str:
     """Return an address in its usual form. What is no address stays as it is."""
-    found = parse(address)
+    found = parse_address(address)
     return address if found is None else str(found)
 
 

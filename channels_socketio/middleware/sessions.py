@@ -7,6 +7,9 @@ all handshakes that wait in one query), and a visitor who is not logged in needs
 A handshake by HTTP goes on to pass Channels' session middleware, which saves a session that was changed and sets its
 cookie. A WebSocket's answer cannot carry a cookie, so there the middleware would be in the way for nothing.
 
+A client without a session cookie may show something else: what `authenticate` returns for its scope stands in for the
+login session, and names the user (see sessions/credentials.py).
+
 A request of a connection that is known by its `sid` needs neither: the key in the cookie is compared with the
 connection's. Its session is in the scope, not read yet, and there is no user in it.
 """
@@ -19,28 +22,32 @@ from django.conf import settings
 from django.http import parse_cookie
 
 from ..handshake.request import parse_query
+from ..sessions.credentials import Authenticate, CredentialSession
 from ..sessions.status import read_user, session_store
 
 
 class AuthMiddlewareStack:
     """ASGI middleware: puts `cookies`, `session` and `user` into the scope."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, authenticate: Authenticate | None = None) -> None:
         self.application = application
+        self.authenticate = authenticate
         self.http: Any = SessionMiddlewareStack(UserMiddleware(application))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request."""
         known = b"sid=" in scope["query_string"] and "sid" in parse_query(scope)  # hardly any handshake is parsed
-        if scope["type"] != "websocket" and not known:
+        shown = None if self.authenticate is None else await with_credential(scope, self.authenticate)
+        if shown is None and scope["type"] != "websocket" and not known:
             await self.http(scope, receive, send)
             return
-        cookies = read_cookies(scope)
-        session = session_store()(cookies.get(settings.SESSION_COOKIE_NAME))
-        scope = {**scope, "cookies": cookies, "session": session}
-        if not known:
-            scope["user"] = await read_user(scope)
-        await self.application(scope, receive, send)
+        if shown is None:
+            cookies = read_cookies(scope)
+            session = session_store()(cookies.get(settings.SESSION_COOKIE_NAME))
+            shown = {**scope, "cookies": cookies, "session": session}
+            if not known:
+                shown["user"] = await read_user(shown)
+        await self.application(shown, receive, send)
 
 
 class UserMiddleware(AuthMiddleware):
@@ -50,6 +57,15 @@ class UserMiddleware(AuthMiddleware):
         """Part of Channels' class: put the user into the scope."""
         scope["session"] = scope["session"]._wrapped  # the wrapper would live as long as the connection
         scope["user"] = await read_user(scope)
+
+
+async def with_credential(scope: Any, authenticate: Authenticate) -> dict[str, Any] | None:
+    """Return a scope with the credential that a client without a session cookie shows; None if it shows none."""
+    cookies = read_cookies(scope)
+    if settings.SESSION_COOKIE_NAME in cookies or (credential := await authenticate(scope)) is None:
+        return None
+    session = CredentialSession(credential, authenticate, scope)
+    return {**scope, "cookies": cookies, "session": session, "user": credential.user}
 
 
 def read_cookies(scope: Any) -> dict[str, str]:

@@ -34,6 +34,8 @@ class Abandoned(Exception):
 
 async def read_again(session: Any) -> Any:
     """Return a session as it is stored now under its key, None when it is over or another user's."""
+    if hasattr(session, "astatus"):
+        return None if await session.astatus() is None else session
     stored = session_store()(session.session_key)
     live = await stored.akeys() and stored.session_key is not None
     return stored if live and await stored.aget(SESSION_KEY) == await session.aget(SESSION_KEY) else None

@@ -47,7 +47,16 @@ def session_store() -> Any:
 
 
 async def find_statuses(sessions: Sequence[Any]) -> list[SessionStatus | None]:
-    """Return how each of `sessions` stands, None for one that is over. Raises what the store raises."""
+    """Return how each of `sessions` stands, None for one that is over. Raises what the store raises.
+
+    One that has `astatus` knows that itself (see credentials.py).
+    """
+    stored = iter(await find_stored([session for session in sessions if not hasattr(session, "astatus")]))
+    return [await session.astatus() if hasattr(session, "astatus") else next(stored) for session in sessions]
+
+
+async def find_stored(sessions: Sequence[Any]) -> list[SessionStatus | None]:
+    """Return how each of the site's own `sessions` stands, None for one that is over."""
     store = session_store()
     if hasattr(store, "astatuses"):
         return list(await store.astatuses(sessions))

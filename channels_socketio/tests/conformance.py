@@ -23,7 +23,9 @@ from channels_socketio.handshake.admission import Admission  # noqa: E402
 from channels_socketio.middleware.origin import cors_headers, preflight_headers, with_headers  # noqa: E402
 from channels_socketio.protocol.socketio import Message, SocketIOOptions, SocketIOProtocol  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
+from channels_socketio.tests.support.bare import bare  # noqa: E402
 from channels_socketio.tests.support.processes import server_command  # noqa: E402
+from channels_socketio.transports.http import PollingEndpoint  # noqa: E402
 
 OPTIONS: dict[str, Any] = {
     "PING_INTERVAL": 0.3,
@@ -82,6 +84,7 @@ class EchoServer(SocketIOServer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.admission = EchoAdmission(self.application, self.admission.admit)
+        self.application.endpoint = PollingEndpoint.as_asgi(admission=self.admission)
 
 
 class AnyOrigin:
@@ -113,8 +116,8 @@ servers = {
 }
 application = ProtocolTypeRouter(
     {
-        "http": URLRouter([route(path, AnyOrigin(server.polling())) for path, server in servers.items()]),
-        "websocket": URLRouter([route(path, server.websocket()) for path, server in servers.items()]),
+        "http": URLRouter([route(path, AnyOrigin(bare(server))) for path, server in servers.items()]),
+        "websocket": URLRouter([route(path, bare(server)) for path, server in servers.items()]),
     }
 )
 

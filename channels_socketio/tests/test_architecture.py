@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 APP = "channels_socketio"
+SERVE = "management.commands.serve"
 # What would bring in I/O, a clock or chance. (`logging` is there for the names of its levels.)
 IMPURE = {"asyncio", "datetime", "os", "random", "secrets", "select", "socket", "ssl", "threading", "time", "uuid"}
 # What each room imports when it runs: folders, and modules at the top.
@@ -27,21 +28,20 @@ ARROWS: dict[str, set[str]] = {
     "servers": {"connections", "protocol"},
     "middleware": {"handshake", "limits", "protocol", "servers", "sessions"},
     "consumer": {"exceptions", "history", "sessions"},
-    "server": {"connections", "consumer", "handshake", "limits", "options", "transports"},
+    "server": {"connections", "consumer", "handshake", "middleware", "options", "sessions", "transports"},
     "emitter": {"fanout"},
     "revocation": {"fanout", "sessions"},
     "signals": {"revocation", "sessions"},
     "checks": {"fanout", "options"},
     "apps": {"checks", "signals"},
-    "urls": {"views"},
-    "views": set(),
+    "management": {"fanout", "options", "servers"},
     "testing": {"protocol"},
 }
 # What is imported for types only, beside these.
 TYPES: dict[str, set[str]] = {"consumer": {"connections"}, "connections": {"consumer"}}
 MODULES_AT_THE_TOP = 15
 FILES_IN_A_CIRCLE_OF_TYPES = 7
-LAYER_READERS = {f"{APP}.{name}" for name in ("checks", "connections.runtime", "fanout.backplane")}
+LAYER_READERS = {f"{APP}.{name}" for name in ("checks", "connections.runtime", "fanout.backplane", SERVE)}
 
 
 def modules(*packages: str) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from channels_socketio.exceptions import Refused
 from channels_socketio.protocol.packets import Packet, PacketType
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.people import Connect, serve
 
 
@@ -43,7 +44,7 @@ async def test_connect_tells_of_a_refusal() -> None:
     async def nobody(scope: Any) -> None:
         raise Refused("closed", "Closed.")
 
-    client = SocketIOCommunicator(SocketIOServer([Parrot], admit=nobody, options={}).websocket())
+    client = SocketIOCommunicator(bare(SocketIOServer([Parrot], admit=nobody, options={})))
     assert await client.connect() == (False, 1008)
     await client.disconnect()
 

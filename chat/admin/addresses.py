@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext, gettext_lazy
 
-from channels_socketio.limits.addresses import network_of
+from channels_socketio import network_of
 from chat import moderation
 from chat.admin.lists import ReadOnlyAdmin, end_of
 from chat.models import FOREVER, AddressBan

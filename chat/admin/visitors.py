@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, gettext_lazy
 
-from channels_socketio.limits.addresses import block_of
+from channels_socketio import block_of
 from chat import moderation
 from chat.admin.confirming import BanForm, Outcome, ReasonForm, UnbanForm, UntilForm, asks_first
 from chat.admin.lists import (

@@ -14,15 +14,9 @@ django.setup()
 
 from django.conf import settings  # noqa: E402  (after the setup, as all below)
 
-from channels_socketio.connections.application import Routes  # noqa: E402
-from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
-from channels_socketio.exceptions import Refused  # noqa: E402
-from channels_socketio.options import Options, load  # noqa: E402
-from channels_socketio.protocol.reasons import Reason  # noqa: E402
-from chat.consumers import ChatConsumer  # noqa: E402
-from chatproject.asgi import application, socketio  # noqa: E402
-
-__all__ = ["application"]
+from channels_socketio import Reason, Refused, SocketIOConsumer, SocketIOServer, on  # noqa: E402
+from chat.consumers import ChatConsumer, may_not_stay, require_name  # noqa: E402
+from chatproject.asgi import pages  # noqa: E402
 
 
 class Lounge(SocketIOConsumer):
@@ -59,5 +53,5 @@ class Locked(SocketIOConsumer):
         raise Refused("full", "The room is full.")
 
 
-socketio.application.routes = Routes([ChatConsumer, Lounge, Locked])
-socketio.application.options = load(Options, settings.SOCKETIO | {"PING_INTERVAL": 0.5})
+OPTIONS = settings.SOCKETIO | {"PING_INTERVAL": 0.5}
+application = SocketIOServer([ChatConsumer, Lounge, Locked], require_name, OPTIONS, may_not_stay).asgi(pages)

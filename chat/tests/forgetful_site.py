@@ -12,11 +12,9 @@ django.setup()
 
 from django.conf import settings  # noqa: E402  (after the setup, as all below)
 
-from channels_socketio.options import Options, load  # noqa: E402
-from chatproject.asgi import application, socketio  # noqa: E402
+from channels_socketio import SocketIOServer  # noqa: E402
+from chat.consumers import ChatConsumer, may_not_stay, require_name  # noqa: E402
+from chatproject.asgi import pages  # noqa: E402
 
-__all__ = ["application"]
-
-socketio.application.options = load(
-    Options, settings.SOCKETIO | {"RECOVERY": "FORGET" not in os.environ, "RECOVERY_LIMIT": 10}
-)
+OPTIONS = settings.SOCKETIO | {"RECOVERY": "FORGET" not in os.environ, "RECOVERY_LIMIT": 10}
+application = SocketIOServer([ChatConsumer], require_name, OPTIONS, may_not_stay).asgi(pages)

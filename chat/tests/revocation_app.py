@@ -15,14 +15,12 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatproject.settings")
 django.setup()
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (after the setup, as all below)
 from django.contrib import auth  # noqa: E402
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.http import HttpRequest  # noqa: E402
 from django.test import Client  # noqa: E402
-from django.urls import re_path  # noqa: E402
 from django.utils.crypto import get_random_string  # noqa: E402
 
 from channels_socketio.connections.runtime import current_runtime  # noqa: E402
@@ -235,10 +233,6 @@ async def do(scope: Any, receive: Any, send: Any) -> None:
     await respond(send, 200, json.dumps(result, default=str).encode(), "application/json")
 
 
-route: Any = re_path  # the type stubs know Django's views only
-application = ProtocolTypeRouter(
-    {
-        "http": URLRouter([route(r"^do/", do), route(r"", asgi.application.application_mapping["http"])]),
-        "websocket": asgi.application.application_mapping["websocket"],
-    }
-)
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Serve the chat, and what is to be done."""
+    await (do if scope["path"].startswith("/do/") else asgi.application)(scope, receive, send)

@@ -4,10 +4,12 @@ import re
 
 import pytest
 
+import channels_socketio
 from channels_socketio.tests.support.processes import ROOT
-from channels_socketio.tests.test_architecture import arrows_to, modules
+from channels_socketio.tests.test_architecture import arrows_to, imports, is_inside, modules
 
 LIBRARY = "channels_socketio"
+PUBLIC_MODULES = (f"{LIBRARY}.options", f"{LIBRARY}.testing")
 OURS = re.compile(r"\bchatproject\b|^\s*(?:from|import) chat\b|[\"']chat\.[a-z_]+\.[\w.]+[\"']", re.MULTILINE)
 
 
@@ -29,3 +31,16 @@ def test_the_tests_of_the_library_name_nothing_of_the_chat() -> None:
     assert len(sources) > 50
     named = {str(path): OURS.findall(path.read_text()) for path in [*sources, ROOT / LIBRARY / "pytest.ini"]}
     assert {path: found for path, found in named.items() if found} == {}
+
+
+def test_the_chat_imports_public_names_of_the_library_only() -> None:
+    sources = modules("chat", "chatproject")
+    named = {(module, name) for module, path in sources.items() for name in imports(module, path)}
+    private = {
+        (module, name)
+        for module, name in named
+        if is_inside(name, LIBRARY) and not name.startswith(PUBLIC_MODULES)
+        if name.removeprefix(f"{LIBRARY}.") not in channels_socketio.__all__
+    }
+    assert len(named) > 100
+    assert private == set()

@@ -13,6 +13,7 @@ from channels_socketio.middleware.sessions import AuthMiddlewareStack
 from channels_socketio.server import SocketIOServer
 from channels_socketio.sessions import session_data
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.people import Connect, close_of
 from chat.consumers import require_name
 from chat.database import in_thread
@@ -54,7 +55,7 @@ class Desk(SocketIOConsumer):
             await asyncio.Event().wait()
 
 
-application = AuthMiddlewareStack(SocketIOServer([Desk], require_name, {}).websocket())
+application = AuthMiddlewareStack(bare(SocketIOServer([Desk], require_name, {})))
 
 
 async def sit_down(connect: Connect, key: str) -> SocketIOCommunicator:

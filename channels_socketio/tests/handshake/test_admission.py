@@ -14,6 +14,7 @@ from django.db import connection
 from channels_socketio.consumer import SocketIOConsumer
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.people import Connect
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +33,7 @@ class Greeter(SocketIOConsumer):
 @pytest.fixture
 def application() -> Any:
     """A server as a site has it."""
-    return AuthMiddlewareStack(SocketIOServer([Greeter], options={}).websocket())
+    return AuthMiddlewareStack(bare(SocketIOServer([Greeter], options={})))
 
 
 def new_session(data: dict[str, Any], expires_in: timedelta | None = None, ended: bool = False) -> str:

@@ -16,7 +16,7 @@ from channels_socketio.limits.addresses import (
     counted_as,
     hint,
     network_of,
-    parse,
+    parse_address,
 )
 
 PROXIES = ["10.0.0.0/8", "192.0.2.1", "fd00::/8", "unix"]
@@ -172,10 +172,10 @@ def test_the_address_of_a_request_is_found_once(
 
 @given(st.text(max_size=60) | st.ip_addresses().map(str) | st.from_regex(r"[0-9a-f:%./]*", fullmatch=True))
 def test_any_text_is_an_address_or_none_and_nothing_raises(text: str) -> None:
-    found, block = parse(text), block_of(text)
+    found, block = parse_address(text), block_of(text)
     assert (found is None) is (block == "")
     assert counted_as(text) in {text, block}
     if found is not None:
         assert found in network_of(block)
-        assert parse(str(found)) == found
+        assert parse_address(str(found)) == found
         assert block_of(str(network_of(block).network_address)) == block

@@ -16,6 +16,7 @@ from channels_socketio.middleware.throttle import HandshakeThrottle
 from channels_socketio.protocol.reasons import Reason
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.people import everybody, settle
 
 HERE, THERE = "203.0.113.1", "203.0.113.2"
@@ -38,13 +39,12 @@ class Site:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.server = SocketIOServer([Lobby], admit=everybody, options=options)
-        self.websocket = HandshakeThrottle(self.server.websocket(), self.server.handshakes)
-        self.polling = HandshakeThrottle(self.server.polling(), self.server.handshakes)
+        self.application = HandshakeThrottle(bare(self.server), self.server.admission.handshakes)
         self.clients: list[SocketIOCommunicator] = []
 
     async def knock(self, address: str = HERE, session: str | None = None, query: str = "") -> Answer:
         """Open a WebSocket and return status and body of the answer."""
-        client = SocketIOCommunicator(self.websocket, f"/socket.io/?EIO=4&transport=websocket{query}")
+        client = SocketIOCommunicator(self.application, f"/socket.io/?EIO=4&transport=websocket{query}")
         login = SimpleNamespace(session_key=session)
         scope: Any = client.scope
         scope |= {"client": [address, 4711], "session": login, "cookies": {}, "user": None}
@@ -82,7 +82,7 @@ class Site:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body}
 
-        await self.polling(scope, receive, send)
+        await self.application(scope, receive, send)
         return sent[0]["status"], sent[1]["body"], dict(sent[0]["headers"])
 
 

@@ -39,6 +39,7 @@ from channels_socketio.sessions import monitor
 from channels_socketio.sessions.end_reasons import ENDED, EndReason
 from channels_socketio.sessions.monitor import SessionMonitor
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.people import Connect, close_of, eventually, settle
 from channels_socketio.tests.support.sqlite_log import SQLiteLog
 
@@ -108,7 +109,7 @@ class House:
             log = house.sqlite_log
 
         self.server = SocketIOServer([Guest, Reader], self.admit, options, self.review)
-        self.application = AuthMiddlewareStack(self.server.websocket())
+        self.application = AuthMiddlewareStack(bare(self.server))
 
     async def admit(self, scope: Any) -> None:
         await self.admission.pass_through()

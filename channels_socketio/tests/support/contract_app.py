@@ -42,9 +42,6 @@ settings.configure(
 )
 django.setup()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the settings)
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from django.urls import re_path  # noqa: E402
 
 from channels_socketio.connections.runtime import current_runtime  # noqa: E402
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
@@ -52,7 +49,6 @@ from channels_socketio.exceptions import Refused  # noqa: E402
 from channels_socketio.fanout import relay  # noqa: E402
 from channels_socketio.handshake.admission import require_login_session  # noqa: E402
 from channels_socketio.handshake.responses import respond  # noqa: E402
-from channels_socketio.middleware.origin import OriginCheck  # noqa: E402
 from channels_socketio.protocol.reasons import Reason  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.sessions.end_reasons import ENDED  # noqa: E402
@@ -153,25 +149,21 @@ async def stats(scope: Any, receive: Any, send: Any) -> None:
     await respond(send, 200, json.dumps(numbers).encode(), "application/json")
 
 
-route: Any = re_path  # the type stubs know Django's views only
-servers = {
-    r"^socket\.io/?$": SocketIOServer([ContractApp], admit, PATIENT),
-    r"^brisk/?$": SocketIOServer([ContractApp], admit, BRISK),
-    r"^narrow/?$": SocketIOServer([ContractApp], admit, NARROW),
-    r"^beating/?$": SocketIOServer([ContractApp], admit, BEATING),
-    r"^strict/?$": SocketIOServer([ContractApp], admit, STRICT),
-    r"^fuzz/?$": SocketIOServer([ContractApp], admit, FUZZ),
-}
-application = ProtocolTypeRouter(
-    {
-        "http": URLRouter(
-            [
-                route(r"^stats$", stats),
-                *(route(path, OriginCheck(AuthMiddlewareStack(server.polling()))) for path, server in servers.items()),
-            ]
-        ),
-        "websocket": URLRouter(
-            [route(path, OriginCheck(AuthMiddlewareStack(server.websocket()))) for path, server in servers.items()]
-        ),
-    }
-)
+async def pages(scope: Any, receive: Any, send: Any) -> None:
+    """Answer /stats."""
+    if scope["path"] == "/stats":
+        await stats(scope, receive, send)
+    else:
+        await respond(send, 404, b"", "text/plain")
+
+
+application: Any = pages
+for path, options in {
+    "fuzz": FUZZ,
+    "strict": STRICT,
+    "beating": BEATING,
+    "narrow": NARROW,
+    "brisk": BRISK,
+    "socket.io": PATIENT,
+}.items():
+    application = SocketIOServer([ContractApp], admit, options).asgi(application, path)

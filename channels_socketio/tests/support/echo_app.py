@@ -17,6 +17,7 @@ from channels.routing import ProtocolTypeRouter  # noqa: E402  (needs the settin
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
 from channels_socketio.exceptions import Refused  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
+from channels_socketio.tests.support.bare import bare  # noqa: E402
 
 
 class EchoApp(SocketIOConsumer):
@@ -41,4 +42,4 @@ async def admit(scope: Any) -> None:
 
 
 server = SocketIOServer([EchoApp], admit, json.loads(os.environ.get("OPTIONS", "{}")))
-application = ProtocolTypeRouter({"websocket": server.websocket()})
+application = ProtocolTypeRouter({"websocket": bare(server)})

@@ -23,24 +23,23 @@ settings.configure(
     SECRET_KEY="no secret, for tests only",
     ALLOWED_HOSTS=["127.0.0.1"],
     INSTALLED_APPS=["channels_socketio"],
-    ROOT_URLCONF="channels_socketio.tests.urls",
     CHANNEL_LAYERS=CHANNEL_LAYERS,
     LOGGING_CONFIG=None,
 )
 django.setup()
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the settings)
-from django.core.asgi import get_asgi_application  # noqa: E402
-from django.urls import re_path  # noqa: E402
 
 from channels_socketio.connections.runtime import current_runtime  # noqa: E402
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
 from channels_socketio.emitter import aemit  # noqa: E402
 from channels_socketio.handshake.responses import respond  # noqa: E402
 from channels_socketio.history.feed import aannounce  # noqa: E402
+from channels_socketio.middleware.site import SiteApplication  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
+from channels_socketio.tests.support.bare import bare  # noqa: E402
 from channels_socketio.tests.support.people import everybody  # noqa: E402
 from channels_socketio.tests.support.sqlite_log import SQLiteLog  # noqa: E402
+from channels_socketio.transports.client_file import serve_client  # noqa: E402
 
 PAGE = b'<!doctype html><title>Log</title><script src="/socket.io/socket.io.js"></script>'
 sqlite_log = SQLiteLog(os.environ["LOG_FILE"])
@@ -72,28 +71,13 @@ class LogApp(SocketIOConsumer):
         await aemit("told", text, None, socket=socket_id)
 
 
-async def stats(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the number of connections."""
-    await respond(send, 200, str(len(current_runtime().connections)).encode(), "text/plain")
+async def pages(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with a page that has the client, or with the number of connections."""
+    if scope["path"] == "/stats":
+        await respond(send, 200, str(len(current_runtime().connections)).encode(), "text/plain")
+    else:
+        await respond(send, 200, PAGE, "text/html")
 
 
-async def page(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with a page that has the client."""
-    await respond(send, 200, PAGE, "text/html")
-
-
-server = SocketIOServer([LogApp], everybody, json.loads(os.environ.get("OPTIONS", "{}")))
-route: Any = re_path  # the type stubs know Django's views only
-application = ProtocolTypeRouter(
-    {
-        "http": URLRouter(
-            [
-                route(r"^$", page),
-                route(r"^stats$", stats),
-                route(r"^socket\.io/socket\.io\.js$", get_asgi_application()),
-                route(r"^socket\.io/", server.polling()),
-            ]
-        ),
-        "websocket": server.websocket(),
-    }
-)
+endpoint = bare(SocketIOServer([LogApp], everybody, json.loads(os.environ.get("OPTIONS", "{}"))))
+application = SiteApplication("socket.io", {"http": endpoint, "websocket": endpoint}, serve_client, pages)

@@ -46,15 +46,13 @@ settings.configure(
 )
 django.setup()
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (needs the settings)
 from django.contrib import auth  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402
-from django.urls import path, re_path  # noqa: E402
+from django.urls import path  # noqa: E402
 
 from channels_socketio.consumer import SocketIOConsumer, on  # noqa: E402
 from channels_socketio.history.feed import announce  # noqa: E402
-from channels_socketio.middleware.sessions import AuthMiddlewareStack  # noqa: E402
 from channels_socketio.server import SocketIOServer  # noqa: E402
 from channels_socketio.tests.support.sqlite_log import SQLiteLog  # noqa: E402
 
@@ -143,16 +141,4 @@ views: dict[str, Any] = {
 }
 urlpatterns = [path(name, view) for name, view in views.items()]
 
-server = SocketIOServer([Reader])
-route: Any = re_path  # the type stubs know Django's views only
-application = ProtocolTypeRouter(
-    {
-        "http": URLRouter(
-            [
-                route(r"^socket\.io/$", AuthMiddlewareStack(server.polling())),
-                route(r"", get_asgi_application()),
-            ]
-        ),
-        "websocket": AuthMiddlewareStack(server.websocket()),
-    }
-)
+application = SocketIOServer([Reader]).asgi(get_asgi_application())

@@ -10,6 +10,7 @@ import pytest
 from channels_socketio.consumer import SocketIOConsumer
 from channels_socketio.server import SocketIOServer
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 
 Connect = Callable[..., Awaitable[SocketIOCommunicator]]
 
@@ -20,7 +21,7 @@ async def everybody(scope: Any) -> None:
 
 def serve(*consumers: type[SocketIOConsumer], **options: float) -> Any:
     """Return the ASGI application of a server for `consumers`; `options` are those of SOCKETIO."""
-    return SocketIOServer(consumers, admit=everybody, options=options).websocket()
+    return bare(SocketIOServer(consumers, admit=everybody, options=options))
 
 
 async def eventually(condition: Callable[[], object], what: str, seconds: float = 5.0) -> None:

@@ -9,6 +9,7 @@ from channels.testing import HttpCommunicator
 from channels_socketio.consumer import SocketIOConsumer, on
 from channels_socketio.protocol.reasons import Reason
 from channels_socketio.server import SocketIOServer
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.people import everybody
 
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64)"
@@ -29,7 +30,7 @@ class Poller:
     """A client that polls and posts by hand."""
 
     def __init__(self, user_agent: str = BROWSER) -> None:
-        self.application = SocketIOServer([Talker], everybody, {}).polling()
+        self.application = bare(SocketIOServer([Talker], everybody, {}))
         self.headers = [(b"user-agent", user_agent.encode())]
         self.path = "/socket.io/?EIO=4&transport=polling"
 

@@ -10,6 +10,7 @@ from channels.testing import HttpCommunicator, WebsocketCommunicator
 
 from channels_socketio.connections.runtime import current_runtime
 from channels_socketio.server import SocketIOServer
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.contract_site import MAX_PAYLOAD, ContractApp, assert_alive, assert_gone, joined
 from channels_socketio.tests.support.people import everybody
 from channels_socketio.tests.support.raw_client import RawClient
@@ -112,7 +113,7 @@ async def test_many_small_packets_in_one_body_take_no_time(raw_client: RawClient
 
 
 async def test_a_body_full_of_packets_leaves_turns_to_others_where_nothing_limits_it() -> None:
-    application, turns = SocketIOServer([], everybody, {"LIMITS": False}).polling(), 0
+    application, turns = bare(SocketIOServer([], everybody, {"LIMITS": False})), 0
     path = "/socket.io/?EIO=4&transport=polling"
     opened: Any = await HttpCommunicator(application, "GET", path).get_response(5)
     path += f"&sid={json.loads(opened['body'][1:])['sid']}"
@@ -128,7 +129,7 @@ async def test_a_body_full_of_packets_leaves_turns_to_others_where_nothing_limit
 @pytest.mark.parametrize(("version", "packet"), [("4", b"6\x1e"), ("3", b"1:6"), ("3", b"1:2"), ("3", b"")])
 async def test_packets_of_posts_count_before_they_are_looked_into(version: str, packet: bytes) -> None:
     options = {"LEGACY_CLIENTS": True, "MESSAGES_PER_SECOND": 1, "MESSAGES_AT_ONCE": 20}
-    application = SocketIOServer([], everybody, options).polling()
+    application = bare(SocketIOServer([], everybody, options))
 
     async def ask(method: str, query: str, body: bytes = b"") -> Any:
         path = f"/socket.io/?EIO={version}&transport=polling{query}"
@@ -146,11 +147,11 @@ async def test_packets_of_posts_count_before_they_are_looked_into(version: str, 
 async def test_candidates_count() -> None:
     server = SocketIOServer([], everybody, {"MESSAGES_PER_SECOND": 1, "MESSAGES_AT_ONCE": 10})
     path = "/socket.io/?EIO=4&transport="
-    opened: Any = await HttpCommunicator(server.polling(), "GET", f"{path}polling").get_response(5)
+    opened: Any = await HttpCommunicator(bare(server), "GET", f"{path}polling").get_response(5)
     sid = json.loads(opened["body"][1:])["sid"]
     for _ in range(11):
         assert sid in current_runtime().connections
-        candidate = WebsocketCommunicator(server.websocket(), f"{path}websocket&sid={sid}")
+        candidate = WebsocketCommunicator(bare(server), f"{path}websocket&sid={sid}")
         assert await candidate.connect() == (True, None)
         await candidate.send_to("x")
         assert (await candidate.receive_output(5))["type"] == "websocket.close"

@@ -16,6 +16,7 @@ from channels_socketio.exceptions import Refused
 from channels_socketio.server import SocketIOServer
 from channels_socketio.servers import TURN_FRAMES
 from channels_socketio.testing import SocketIOCommunicator
+from channels_socketio.tests.support.bare import bare
 from channels_socketio.tests.support.echo_site import EchoApp
 from channels_socketio.tests.support.people import Connect, eventually, everybody, serve, settle
 from channels_socketio.tests.support.processes import servers
@@ -228,7 +229,7 @@ async def test_who_is_refused_is_named_by_address_in_the_log_and_never_accepted(
         raise Refused("closed", "Closed today.")
 
     caplog.set_level(logging.INFO)
-    client = SocketIOCommunicator(SocketIOServer([Talker], nobody, {}).websocket(), PATH)
+    client = SocketIOCommunicator(bare(SocketIOServer([Talker], nobody, {})), PATH)
     client.scope["client"] = ("192.0.2.7", 1234)
     await client.send_input({"type": "websocket.connect"})
     assert await client.receive_output(5) == {"type": "websocket.close", "code": 1008, "reason": "Closed today."}
@@ -240,7 +241,7 @@ async def test_who_is_refused_is_named_by_address_in_the_log_and_never_accepted(
 
 async def test_binary_and_text_frames_are_told_apart(connect: Connect) -> None:
     """A frame that a server reports with both keys, one of them None, is read by the other."""
-    server = SocketIOServer([Talker], everybody, {}).websocket()
+    server = bare(SocketIOServer([Talker], everybody, {}))
     client = await connect(server, "/")
     await client.send_input({"type": "websocket.receive", "text": '42["talk",0,1]', "bytes": None})
     assert await client.receive_event() == ["said", 0, ""]

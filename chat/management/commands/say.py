@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from channels_socketio.exceptions import Refused
+from channels_socketio import Refused
 from chat.rooms import LOBBY, SLUG
 from chat.services import Draft, clean_text, post
 from chat.users import is_number

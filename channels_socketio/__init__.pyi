@@ -1,0 +1,47 @@
+from .connections.connection import Connection as Connection
+from .connections.handshake import Handshake as Handshake
+from .connections.runtime import current_runtime as current_runtime
+from .consumer import SocketIOConsumer as SocketIOConsumer
+from .consumer import on as on
+from .emitter import aemit as aemit
+from .emitter import emit as emit
+from .exceptions import Refused as Refused
+from .exceptions import SocketEnded as SocketEnded
+from .exceptions import session_gone as session_gone
+from .handshake.admission import require_login_session as require_login_session
+from .history.feed import aannounce as aannounce
+from .history.feed import announce as announce
+from .history.log import NEWEST as NEWEST
+from .history.log import Item as Item
+from .history.log import Log as Log
+from .history.log import Page as Page
+from .history.log import Position as Position
+from .history.log import count_fitting as count_fitting
+from .limits.addresses import Network as Network
+from .limits.addresses import address_of_request as address_of_request
+from .limits.addresses import block_of as block_of
+from .limits.addresses import counted_as as counted_as
+from .limits.addresses import network_of as network_of
+from .limits.addresses import parse_address as parse_address
+from .limits.rates import Limiter as Limiter
+from .limits.rates import Rate as Rate
+from .limits.rates import notices as notices
+from .loops import PerLoop as PerLoop
+from .protocol.reasons import Reason as Reason
+from .protocol.reasons import Refusal as Refusal
+from .revocation import end_sessions as end_sessions
+from .revocation import end_user as end_user
+from .revocation import look_at_all as look_at_all
+from .revocation import look_at_sessions as look_at_sessions
+from .revocation import look_at_user as look_at_user
+from .revocation import rotate_sessions as rotate_sessions
+from .server import SocketIOServer as SocketIOServer
+from .sessions.credentials import Credential as Credential
+from .sessions.end_reasons import BANNED as BANNED
+from .sessions.end_reasons import ENDED as ENDED
+from .sessions.end_reasons import EXPIRED as EXPIRED
+from .sessions.end_reasons import EndReason as EndReason
+from .sessions.status import SessionStatus as SessionStatus
+
+__version__: str
+__all__: list[str]
