@@ -1,5 +1,5 @@
 /*
- * An official client that comes back whenever its link dies: node reader.cjs URL TRANSPORT [COOKIE]
+ * An official client that comes back whenever its link dies: node reader.cjs URL TRANSPORT[+TRANSPORT] [COOKIE]
  *
  * Prints a line of JSON for all that happens: ["connect", id, recovered], ["disconnect", reason] and events as they come.
  * Takes commands by lines: "drop" gives the link up, without the server's hearing of it if that is dead; an event is sent.
@@ -13,7 +13,7 @@ const [url, transport, cookie] = process.argv.slice(2);
 const tell = (...happened) => console.log(JSON.stringify(happened));
 
 const extraHeaders = cookie ? { Cookie: cookie } : {};
-const socket = io(url, { extraHeaders, transports: [transport], reconnectionDelay: 50, reconnectionDelayMax: 200 });
+const socket = io(url, { extraHeaders, transports: transport.split('+'), reconnectionDelay: 50, reconnectionDelayMax: 200 });
 socket.on('connect', () => tell('connect', socket.id, socket.recovered));
 socket.on('disconnect', (reason) => tell('disconnect', reason));
 socket.onAny(tell);
