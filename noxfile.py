@@ -3,7 +3,6 @@
 `nox -k "6.1"` runs some of them; arguments behind `--` go to pytest.
 """
 
-import tempfile
 from pathlib import Path
 
 import nox
@@ -24,7 +23,7 @@ nox.options.error_on_missing_interpreters = False
 @nox.parametrize(("python", "django"), [(python, django) for python, versions in CELLS.items() for django in versions])
 def library(session: nox.Session, django: str) -> None:
     """Run the library's tests with a version of Django."""
-    override = Path(tempfile.mkdtemp()) / "django.txt"
+    override = Path(session.create_tmp()) / "django.txt"
     override.write_text(f"Django~={django}.0\n")
     session.install("--override", str(override), "-r", "requirements-dev.in")
     session.run("python", "-c", "import sys, django; print('Python', sys.version, 'Django', django.__version__)")

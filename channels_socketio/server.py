@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from .connections.application import Application, Review, Routes
+from .connections.runtime import is_connected
 from .consumer import SocketIOConsumer
 from .handshake.admission import Admission, Admit, require_login_session
 from .middleware.origin import OriginCheck
@@ -64,15 +66,21 @@ class SocketIOServer:
 
         `websocket` gets the WebSockets of other paths, which are refused with 404 without it. `authenticate(scope)` is
         asked about clients without a session cookie: it returns the Credential that they show, or None. `middleware`
-        are callables that wrap an ASGI application in another, the outermost first: they run behind the login session
-        and the user, and before a client is admitted. Raises ImproperlyConfigured for a path that is none or is taken.
+        are callables that wrap an ASGI application in another, the outermost first: each handshake passes them behind
+        the login session and the user, before a client is admitted. Raises ImproperlyConfigured for a path that is none
+        or is taken.
         """
 
+        if authenticate is not None and not iscoroutinefunction(authenticate):
+            raise ImproperlyConfigured(f"authenticate: expected a coroutine function, got {authenticate!r}.")
+
         def guarded(endpoint: Any) -> ASGI:
+            application = endpoint
             for wrap in reversed(middleware):
-                endpoint = wrap(endpoint)
-            stack = AuthMiddlewareStack(endpoint, authenticate)  # puts `session` and `user` into the scope
-            return OriginCheck(HandshakeThrottle(stack, self.admission.handshakes))
+                application = wrap(application)
+            stack = AuthMiddlewareStack(application, authenticate, endpoint)  # puts `session` and `user` into the scope
+            is_here = None if authenticate is None else is_connected
+            return OriginCheck(HandshakeThrottle(stack, self.admission.handshakes, is_here))
 
         endpoints = {
             "http": guarded(self.application.endpoint),

@@ -32,7 +32,7 @@ class Routes:
                 raise ImproperlyConfigured(f"{name}: expected a list of patterns such as '/', got {namespaces!r}.")
             for pattern in (namespace.removeprefix("/") for namespace in namespaces):
                 if (other := by_pattern.setdefault(pattern, consumer)) is not consumer:
-                    raise ImproperlyConfigured(f"{name}: expected another than {other.__name__}'s '/{pattern}'.")
+                    raise ImproperlyConfigured(f"{name}: expected other patterns, '/{pattern}' is {other.__name__}'s.")
         self._routes = [(RoutePattern(pattern, is_endpoint=True), found) for pattern, found in by_pattern.items()]
 
     def match(self, namespace: str) -> "tuple[type[SocketIOConsumer], dict[str, Any]] | None":

@@ -122,6 +122,11 @@ class Runtime:
             socket.connection.close(Reason.TAKEN_OVER)
 
 
+def is_connected(sid: str) -> bool:
+    """Return whether this process has the connection with an engine id."""
+    return sid in current_runtime().connections
+
+
 def new_id() -> str:
     """Return an id that cannot be guessed."""
     return secrets.token_urlsafe(ID_BYTES)

@@ -151,8 +151,12 @@ class Admission:
 
         The store says the same, but not when it is good to try again.
         """
-        monitor, cookie = current_runtime().monitor, scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME)
-        key = session_hash(cookie or "")
+        monitor, session = current_runtime().monitor, scope.get("session")
+        if isinstance(session, CredentialSession):
+            shown = session.session_key
+        else:
+            shown = scope.get("cookies", {}).get(settings.SESSION_COOKIE_NAME) or ""
+        key = session_hash(shown)
         if monitor.is_rotated(key):
             raise session_gone(retry_after=LATE_RETRY) if monitor.is_late(key) else session_gone()
 

@@ -32,7 +32,15 @@ FOR_SERVERS = frozenset(
     }
 )
 FOR_THE_HANDSHAKE = frozenset(
-    {b"cookie", b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions"}
+    {
+        b"authorization",
+        b"cookie",
+        b"connection",
+        b"upgrade",
+        b"sec-websocket-key",
+        b"sec-websocket-version",
+        b"sec-websocket-extensions",
+    }
 )
 
 

@@ -22,16 +22,20 @@ from django.conf import settings
 from django.http import parse_cookie
 
 from ..handshake.request import parse_query
-from ..sessions.credentials import Authenticate, CredentialSession
+from ..sessions.credentials import SCOPE_KEYS, Authenticate, CredentialSession
 from ..sessions.status import read_user, session_store
 
 
 class AuthMiddlewareStack:
-    """ASGI middleware: puts `cookies`, `session` and `user` into the scope."""
+    """ASGI middleware: puts `cookies`, `session` and `user` into the scope of handshakes for `application`.
 
-    def __init__(self, application: Any, authenticate: Authenticate | None = None) -> None:
+    Requests that name a connection go to `endpoint`, if that is another; they have no user.
+    """
+
+    def __init__(self, application: Any, authenticate: Authenticate | None = None, endpoint: Any = None) -> None:
         self.application = application
         self.authenticate = authenticate
+        self.endpoint = endpoint or application
         self.http: Any = SessionMiddlewareStack(UserMiddleware(application))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -47,7 +51,7 @@ class AuthMiddlewareStack:
             shown = {**scope, "cookies": cookies, "session": session}
             if not known:
                 shown["user"] = await read_user(shown)
-        await self.application(shown, receive, send)
+        await (self.endpoint if known else self.application)(shown, receive, send)
 
 
 class UserMiddleware(AuthMiddleware):
@@ -62,9 +66,13 @@ class UserMiddleware(AuthMiddleware):
 async def with_credential(scope: Any, authenticate: Authenticate) -> dict[str, Any] | None:
     """Return a scope with the credential that a client without a session cookie shows; None if it shows none."""
     cookies = read_cookies(scope)
-    if settings.SESSION_COOKIE_NAME in cookies or (credential := await authenticate(scope)) is None:
+    if settings.SESSION_COOKIE_NAME in cookies:
         return None
-    session = CredentialSession(credential, authenticate, scope)
+    kept = {name: scope[name] for name in SCOPE_KEYS if name in scope}
+    credential = await authenticate(kept)
+    if credential is None or credential.expired:
+        return None
+    session = CredentialSession(credential, authenticate, kept)
     return {**scope, "cookies": cookies, "session": session, "user": credential.user}
 
 

@@ -28,17 +28,21 @@ class SiteApplication:
     def __init__(
         self, path: str, endpoints: Mapping[str, ASGI], client: ASGI, pages: ASGI, websocket: ASGI | None = None
     ) -> None:
-        self.path = path = f"/{path.strip('/')}"
+        path = f"/{path.strip('/')}"
         if path == "/":
             raise ImproperlyConfigured("path: expected the path of Socket.IO, such as 'socket.io', got none.")
-        if isinstance(pages, SiteApplication) and pages.path == path:
+        self._paths = {path, f"{path}/"}
+        # The application of a second server is among the pages.
+        self._second = pages if isinstance(pages, SiteApplication) else None
+        if self._second is not None and self._second.serves(path):
             raise ImproperlyConfigured(f"path: expected another path for a second server, got {path!r} twice.")
         self._client_path = f"{path}/socket.io.js"
-        self._paths = {path, f"{path}/"}
-        self._endpoints, self._client = endpoints, client
-        self._pages = pages
-        # The application of a second server is among the pages.
-        self._websocket = websocket or (pages if isinstance(pages, SiteApplication) else refuse_unknown_path)
+        self._endpoints, self._client, self._pages = endpoints, client, pages
+        self._websocket = websocket or self._second or refuse_unknown_path
+
+    def serves(self, path: str) -> bool:
+        """Return whether Socket.IO is at a path, here or at another server's."""
+        return path in self._paths or (self._second is not None and self._second.serves(path))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request, or take part in the server's lifespan."""
@@ -48,40 +52,41 @@ class SiteApplication:
         prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")  # as Django's handler has it
         path = scope["path"].removeprefix(prefix)
         if path in self._paths and scope["type"] in self._endpoints:
-            scope[COMPOSED] = True
-            application = self._endpoints[scope["type"]]
-        elif scope["type"] == "websocket":
-            application = self._websocket
+            await self._endpoints[scope["type"]]({**scope, COMPOSED: True}, receive, send)
+        elif path == self._client_path and scope["type"] == "http":
+            await self._client(scope, receive, send)
+        elif scope["type"] == "websocket" and not (self._second is not None and self._second.serves(path)):
+            await self._websocket(scope, receive, send)
         else:
-            application = self._client if path == self._client_path else self._pages
-        await application(scope, receive, send)
+            await self._pages(scope, receive, send)
 
 
 async def serve_lifespan(pages: ASGI, scope: Any, receive: Any, send: Any) -> None:
-    """Let `pages` take part in the server's start and end (ASGI's lifespan protocol); answer if it does not.
+    """Let `pages` take part in the server's start and end (ASGI's lifespan protocol); answer for them if they do not.
 
-    Django's own handler raises for a scope of this type, and so may others.
+    Django's own handler raises for a scope of this type before it reads an event, and so may others.
     """
-    heard: list[Any] = []
-    answered = False
+    heard: list[str] = []
+    answered: list[str] = []
 
     async def hear() -> Any:
-        heard.append(await receive())
-        return heard[-1]
+        event = await receive()
+        heard.append(event["type"])
+        return event
 
     async def answer(event: Any) -> None:
-        nonlocal answered
-        answered = True
+        answered.append(event["type"])
         await send(event)
 
     try:
         await pages(scope, hear, answer)
-    except Exception:
-        if answered:  # it took part, and failed
+    except Exception as error:
+        if heard and not answered:
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+        if heard:  # they took part, and failed
             raise
-    if not answered:
-        if not heard:
+    for kind in ("lifespan.startup", "lifespan.shutdown"):
+        if kind not in heard:
             await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        if not any(each.startswith(kind) for each in answered):
+            await send({"type": f"{kind}.complete"})

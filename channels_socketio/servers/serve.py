@@ -26,6 +26,7 @@ from ..connections.runtime import current_runtime
 from ..protocol.reasons import Reason
 
 BACKLOG = 4096
+SOCKET_MODE = 0o666  # a proxy is another user; the folder of a Unix socket says who may reach it
 CLOSE_SECONDS = 3.0  # that Socket.IO's connections have to end in good order
 GRACE_SECONDS = 10  # that uvicorn gives to whatever else is being answered
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -74,18 +75,18 @@ class Worker(multiprocess.Process):
 
 def open_listener(host: str, port: int | None) -> socket.socket:
     """Return a socket that listens at an address, or at the path `host` without a port. Raises OSError."""
-    if port is None:
-        listener = socket.socket(socket.AF_UNIX)
-        path = Path(host)
-        if path.is_socket() and listener.connect_ex(host) == errno.ECONNREFUSED:
-            path.unlink()  # a process that is gone has left it behind
-        address: Any = host
-    else:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    family = socket.AF_UNIX if port is None else socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
     try:
-        listener.bind(address)
+        if port is None:
+            path = Path(host)
+            if path.is_socket() and listener.connect_ex(host) == errno.ECONNREFUSED:
+                path.unlink()  # a process that is gone has left it behind
+            listener.bind(host)
+            path.chmod(SOCKET_MODE)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
@@ -103,7 +104,7 @@ def serve(application: str, listener: socket.socket, workers: int, **options: An
         "ws": FRAMES_PROTOCOL,
         "ws_per_message_deflate": False,
         "ws_ping_interval": None,
-        "lifespan": "off",
+        "lifespan": "auto",
         "backlog": BACKLOG,
         "access_log": False,
         "log_config": None,

@@ -1,21 +1,29 @@
 """Credentials other than the session cookie, for clients without one: what a token stands for.
 
 A connection lives by its credential as others do by their login session: `end_sessions` and `end_user` end it, it ends
-when it expires, and at each look its site is asked again whether it still holds. The price of that is one call for
-each credential, where login sessions share a query.
+when it expires, and at each look its site is asked again whether it still holds. The price is one call for each
+credential and look, where login sessions share a query, and one for each poll. So what such a client has shown is kept
+as long as its connection, where nothing else can see it.
 """
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
 
+from .end_reasons import EXPIRED
 from .status import SessionStatus
 
-# What a site needs of a scope to find its credential.
-KEPT = ("type", "path", "query_string", "headers", "client")
+# What of a scope a site is given to find the credential.
+SCOPE_KEYS = ("type", "path", "query_string", "headers", "client")
+LOOK_SECONDS = 5.0  # that a site has to say whether a credential still holds
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +34,17 @@ class Credential:
     `expires_at` is when it ends by itself, an aware datetime, None for never.
     """
 
-    key: str
+    key: str = field(repr=False)
     user: Any
     expires_at: datetime | None = None
 
+    @property
+    def expired(self) -> bool:
+        """Whether it has ended by itself."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
-# Returns what the client of an ASGI scope has shown, None for nothing that holds.
+
+# Returns what the client of an ASGI scope, as far as SCOPE_KEYS go, has shown; None for nothing that holds.
 Authenticate = Callable[[Any], Awaitable[Credential | None]]
 
 
@@ -42,7 +55,7 @@ class CredentialSession(SessionBase):
         super().__init__()
         self.credential = credential
         self._authenticate = authenticate
-        self._scope = {name: scope[name] for name in KEPT if name in scope}
+        self._scope = scope
 
     @property
     def session_key(self) -> str:
@@ -63,8 +76,16 @@ class CredentialSession(SessionBase):
         return {}
 
     async def astatus(self) -> SessionStatus | None:
-        """Ask the site again; return None when the credential holds no more, or is another user's."""
-        found = await self._authenticate(self._scope)
+        """Ask the site again; return None when the credential holds no more, or is another user's.
+
+        When the site fails or does not answer in time, nobody is put out for it.
+        """
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                found = await self._authenticate(self._scope)
+        except Exception as error:  # the site's, whatever it is
+            logger.error("A credential could not be looked at: %s: %s", type(error).__name__, error)
+            return SessionStatus(self.credential.key)
         if found is None or (found.key, found.user.pk) != (self.credential.key, self.credential.user.pk):
             return None
-        return SessionStatus(found.key, found.expires_at)
+        return SessionStatus(found.key, found.expires_at, end_reason=EXPIRED if found.expired else None)

@@ -9,6 +9,7 @@ by one. A store that knows more says so itself, by any of these:
 - `astatuses(sessions)`: a class method that returns a SessionStatus, or None for one that is over, for each of them.
 """
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from importlib import import_module
@@ -51,8 +52,12 @@ async def find_statuses(sessions: Sequence[Any]) -> list[SessionStatus | None]:
 
     One that has `astatus` knows that itself (see credentials.py).
     """
+    knowing = [session for session in sessions if hasattr(session, "astatus")]
+    if not knowing:
+        return await find_stored(sessions)
+    known = iter(await asyncio.gather(*(session.astatus() for session in knowing)))
     stored = iter(await find_stored([session for session in sessions if not hasattr(session, "astatus")]))
-    return [await session.astatus() if hasattr(session, "astatus") else next(stored) for session in sessions]
+    return [next(known if hasattr(session, "astatus") else stored) for session in sessions]
 
 
 async def find_stored(sessions: Sequence[Any]) -> list[SessionStatus | None]:

@@ -22,7 +22,7 @@ async def serve_client(scope: Any, receive: Any, send: Any) -> None:
     status, body = HTTPStatus.OK, content
     if scope["method"] not in {"GET", "HEAD"}:
         status, body = HTTPStatus.METHOD_NOT_ALLOWED, b""
-    elif etag in known_etags(scope):
+    elif {etag, b"*"} & known_etags(scope):
         status, body = HTTPStatus.NOT_MODIFIED, b""
     headers = [
         (b"content-type", b"text/javascript; charset=utf-8"),
@@ -30,12 +30,13 @@ async def serve_client(scope: Any, receive: Any, send: Any) -> None:
         (b"cache-control", b"max-age=3600, public"),
         (b"etag", etag),
         (b"allow", b"GET, HEAD"),
+        (b"x-content-type-options", b"nosniff"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-def known_etags(scope: Any) -> list[bytes]:
+def known_etags(scope: Any) -> set[bytes]:
     """Return the entity tags in the header If-None-Match, weak ones as strong ones (RFC 9110 section 13.1.2)."""
     values = [value for name, value in scope["headers"] if name == b"if-none-match"]
-    return [tag.strip().removeprefix(b"W/") for value in values for tag in value.split(b",")]
+    return {tag.strip().removeprefix(b"W/") for value in values for tag in value.split(b",")}

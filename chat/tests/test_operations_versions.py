@@ -33,7 +33,7 @@ def version(text: str) -> Version:
 def test_the_oldest_versions_are_those_that_the_project_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert oldest("Python") == version(project["requires-python"])
-    requirements = (ROOT / "requirements.txt").read_text()
+    requirements = (ROOT / "requirements.in").read_text()
     django = re.search("^Django~=(.*)$", requirements, re.MULTILINE)
     assert django is not None
     assert oldest("Django") == version(django[1])[:2]

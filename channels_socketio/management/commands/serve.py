@@ -17,7 +17,7 @@ from ...fanout.backplane import crosses_processes
 from ...options import Options, load
 
 FEW_FILES = 10_000
-PACKAGES = ("uvicorn", "uvloop", "httptools")  # of the extra `serve`
+PACKAGES = ("uvicorn", "uvloop", "httptools", "websockets")  # of the extra `serve`
 
 
 def address(text: str) -> tuple[str, int | None]:
@@ -73,7 +73,10 @@ class Command(BaseCommand):
             expected = "a channel layer that reaches other processes, such as channels_redis"
             raise CommandError(f"CHANNEL_LAYERS: expected {expected}, for --workers {workers}.")
         if apps.is_installed("django.contrib.staticfiles") and settings.STATIC_ROOT:
-            collect_static()
+            try:
+                collect_static()
+            except OSError as error:
+                raise CommandError(f"STATIC_ROOT: expected a folder to write to: {error}") from error
         from ...servers.serve import open_listener, raise_file_limit, serve
 
         files = raise_file_limit()

@@ -103,8 +103,9 @@ async def test_pages_of_other_sites_are_refused_on_both_transports() -> None:
     assert await client.connect() == (False, 1008)
 
 
-async def test_two_servers_have_a_path_each() -> None:
-    application = new_server().asgi(new_server().asgi(pages, "second"), "first")
+@pytest.mark.parametrize("websocket", [None, echo])
+async def test_two_servers_have_a_path_each(websocket: Any) -> None:
+    application = new_server().asgi(new_server().asgi(pages, "second"), "first", websocket=websocket)
     for path in ("first", "second"):
         assert (await get(application, f"/{path}/?EIO=4&transport=polling"))["status"] == 200
         assert (await dialled(application, f"/{path}/?EIO=4&transport=websocket"))[0]
@@ -120,6 +121,14 @@ async def test_two_servers_have_a_path_each() -> None:
             "path: expected another path for a second server, got '/socket.io' twice.",
         ),
         (
+            lambda: new_server().asgi(new_server().asgi(new_server().asgi(pages), "between")),
+            "path: expected another path for a second server, got '/socket.io' twice.",
+        ),
+        (
+            lambda: new_server().asgi(pages, authenticate=len),  # type: ignore[arg-type]
+            "authenticate: expected a coroutine function, got <built-in function len>.",
+        ),
+        (
             lambda: SocketIOServer([type("Empty", (Lobby,), {"namespaces": []})]),
             "Empty.namespaces: expected a list of patterns such as '/', got [].",
         ),
@@ -129,7 +138,7 @@ async def test_two_servers_have_a_path_each() -> None:
         ),
         (
             lambda: SocketIOServer([Lobby, type("Second", (Lobby,), {"namespaces": ["/tea", "/"]})]),
-            "Second.namespaces: expected another than Lobby's '/'.",
+            "Second.namespaces: expected other patterns, '/' is Lobby's.",
         ),
     ],
 )
@@ -177,6 +186,23 @@ async def test_middleware_runs_behind_session_and_user_the_first_outermost() -> 
     await client.disconnect()
 
 
+async def test_middleware_runs_for_handshakes_and_not_for_what_follows() -> None:
+    seen: list[bytes] = []
+
+    def noting(application: Any) -> Any:
+        async def noted(scope: Any, receive: Any, send: Any) -> None:
+            assert scope["user"] is not None
+            seen.append(scope["query_string"])
+            await application(scope, receive, send)
+
+        return noted
+
+    application = SocketIOServer([Lobby], options={}).asgi(pages, middleware=[noting])
+    assert (await get(application, HANDSHAKE))["status"] == 403
+    assert (await get(application, f"{HANDSHAKE}&sid=unknown"))["status"] == 403
+    assert seen == [b"EIO=4&transport=polling"]
+
+
 async def test_the_client_for_pages_is_served_and_kept() -> None:
     application = new_server().asgi(pages)
     answer = await get(application, "/socket.io/socket.io.js")
@@ -185,8 +211,9 @@ async def test_the_client_for_pages_is_served_and_kept() -> None:
     assert headers[b"content-type"] == b"text/javascript; charset=utf-8"
     assert headers[b"cache-control"] == b"max-age=3600, public"
     etag = headers[b"etag"]
-    for known in (etag, b'"other", ' + etag, b"W/" + etag):
+    for known in (etag, b'"other", ' + etag, b"W/" + etag, b"*"):
         again = await get(application, "/socket.io/socket.io.js", (b"if-none-match", known))
+        assert dict(again["headers"])[b"x-content-type-options"] == b"nosniff"
         assert (again["status"], again["body"]) == (304, b"")
     other = await get(application, "/socket.io/socket.io.js", (b"if-none-match", b'"other"'))
     assert other["status"] == 200
@@ -198,7 +225,7 @@ async def test_the_client_for_pages_is_served_and_kept() -> None:
 
 
 class Lifespan:
-    """Pages that take part in the lifespan of the server, or fail at a stage of it."""
+    """Pages that take part in the lifespan of the server, or fail at a moment of it."""
 
     def __init__(self, fails: str = "") -> None:
         self.fails, self.heard = fails, [""][:0]
@@ -228,7 +255,6 @@ ANSWERS = ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 async def test_the_lifespan_is_answered_where_pages_know_none() -> None:
     assert await lived(get_asgi_application()) == ANSWERS
-    assert await lived(Lifespan("at startup")) == ANSWERS
 
 
 async def test_pages_take_part_in_the_lifespan() -> None:
@@ -237,6 +263,28 @@ async def test_pages_take_part_in_the_lifespan() -> None:
     assert taking_part.heard == ["lifespan.startup", "lifespan.shutdown"]
 
 
-async def test_pages_that_took_part_may_fail() -> None:
+async def test_pages_that_know_the_start_only_are_answered_for_at_the_end() -> None:
+    async def starting(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+
+    assert await lived(starting) == ANSWERS
+
+
+@pytest.mark.parametrize("when", ["startup", "shutdown"])
+async def test_pages_that_took_part_may_fail(when: str) -> None:
     with pytest.raises(RuntimeError, match="asked for"):
-        await lived(Lifespan("at shutdown"))
+        await lived(Lifespan(f"at {when}"))
+
+
+async def test_a_start_that_failed_is_told() -> None:
+    communicator: Any = ApplicationCommunicator  # untyped
+    failing = Lifespan("at startup")
+    client = communicator(SiteApplication("socket.io", {}, failing, failing), {"type": "lifespan"})
+    await client.send_input({"type": "lifespan.startup"})
+    assert await client.receive_output(5) == {
+        "type": "lifespan.startup.failed",
+        "message": "RuntimeError: asked for",
+    }
+    with pytest.raises(RuntimeError, match="asked for"):
+        await client.wait(5)

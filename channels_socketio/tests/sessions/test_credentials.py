@@ -1,16 +1,21 @@
 """Clients without a cookie, which show a token instead: it is an authority as a login session is."""
 
+import asyncio
+import logging
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from channels.testing import HttpCommunicator
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from channels_socketio import Credential, SocketIOConsumer, SocketIOServer, end_sessions, end_user, on
+from channels_socketio import Credential, SocketIOConsumer, SocketIOServer, end_sessions, end_user, on, rotate_sessions
 from channels_socketio.connections.runtime import current_runtime
+from channels_socketio.sessions import credentials
 from channels_socketio.testing import SocketIOCommunicator
 from channels_socketio.tests.support.people import close_of, eventually
 
@@ -29,18 +34,24 @@ class Desk(SocketIOConsumer):
 
 
 class Tokens:
-    """A site that knows tokens: `living` has them by text."""
+    """A site that knows tokens: `living` has them by text. It may fail to say what one stands for, or never say it."""
 
     def __init__(self, **options: Any) -> None:
         self.living: dict[str, Credential] = {}
         self.asked = 0
+        self.fails = self.hangs = False
         self.application = SocketIOServer([Desk], options=options).asgi(self.pages, authenticate=self.authenticate)
 
     async def pages(self, scope: Any, receive: Any, send: Any) -> None:
         raise AssertionError("expected no page to be asked for")
 
     async def authenticate(self, scope: Any) -> Credential | None:
+        assert set(scope) <= {"type", "path", "query_string", "headers", "client"}
         self.asked += 1
+        if self.fails:
+            raise RuntimeError("asked for")
+        if self.hangs:
+            await asyncio.Event().wait()
         header = dict(scope["headers"]).get(b"authorization", b"").decode()
         return self.living.get(header.removeprefix("Token "))
 
@@ -149,8 +160,8 @@ async def test_a_token_ends_when_it_expires() -> None:
     tokens = Tokens()
     await tokens.add(expires_at=timezone.now() + timedelta(seconds=0.2))
     client, _ = await tokens.come()
-    del tokens.living[TOKEN]
     assert await told(client) == "expired"
+    assert (await tokens.come())[1] == (False, 1008)
 
 
 async def test_a_deactivated_user_ends_the_sockets_of_the_token() -> None:
@@ -160,6 +171,60 @@ async def test_a_deactivated_user_ends_the_sockets_of_the_token() -> None:
     user.is_active = False
     await sync_to_async(user.save)()
     assert await told(client) == "user inactive"
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+async def test_a_site_that_cannot_say_puts_nobody_out_and_holds_nobody_up(
+    how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(credentials, "LOOK_SECONDS", 0.2)
+    caplog.set_level(logging.ERROR, credentials.__name__)
+    tokens = Tokens(SESSION_CHECK_INTERVAL=0.05)
+    await tokens.add()
+    client, _ = await tokens.come()
+    session = import_module(settings.SESSION_ENGINE).SessionStore()
+    await session.aset("colour", "red")
+    await session.acreate()
+    other = SocketIOCommunicator(
+        tokens.application, headers=[(b"host", b"testserver"), (b"cookie", f"sessionid={session.session_key}".encode())]
+    )
+    assert await other.connect() == (True, None)
+    await other.join("/")
+    setattr(tokens, how, True)
+    await eventually(lambda: "A credential could not be looked at" in caplog.text, "the site was asked")
+    await session.adelete()
+    assert (await other.receive_event())[1]["reason"] == "ended"
+    tokens.fails = tokens.hangs = False
+    assert await client.call("who") == "ada"
+    await client.disconnect()
+
+
+async def test_requests_for_connections_that_are_none_ask_no_more_often_than_handshakes() -> None:
+    tokens = Tokens(HANDSHAKES_PER_MINUTE=5)
+    path = "/socket.io/?EIO=4&transport=polling&sid=unknown"
+    headers = [(b"host", b"testserver"), (b"authorization", b"Token wrong")]
+    for _ in range(20):
+        await HttpCommunicator(tokens.application, "GET", path, headers=headers).get_response(5)
+    assert tokens.asked == 5
+
+
+async def test_a_rotated_token_opens_nothing_for_a_while() -> None:
+    tokens = Tokens()
+    await tokens.add()
+    client, _ = await tokens.come()
+    await sync_to_async(rotate_sessions)([TOKEN])
+    assert (await close_of(client))["reason"] == "session rotated"
+    assert (await tokens.come())[1] == (False, 1008)
+
+
+async def test_the_token_is_neither_shown_nor_kept_where_consumers_look() -> None:
+    tokens = Tokens()
+    await tokens.add()
+    client, _ = await tokens.come()
+    [connection] = current_runtime().connections.values()
+    assert TOKEN not in repr(tokens.living[TOKEN])
+    assert b"authorization" not in dict(connection.scope["headers"])
+    await client.disconnect()
 
 
 async def test_there_is_no_session_data_to_change() -> None:
