@@ -1,6 +1,6 @@
 """Settings of the chat. Everything an operator may change comes from the environment.
 
-The list, with defaults, is in README.md. Nothing here needs a service: SQLite and the
+The list, with defaults, is in docs/reference/settings.md. Nothing here needs a service: SQLite and the
 in-memory channel layer are the defaults.
 """
 

@@ -15,6 +15,7 @@ __all__ = ["connect", "dial", "pytest_make_collect_report"]
 LONGEST = [
     "channels_socketio/tests/sessions/test_rotation.py",
     "channels_socketio/tests/transports/test_contract.py",
+    "channels_socketio/tests/test_docs_code.py",
 ]
 
 

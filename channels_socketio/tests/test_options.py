@@ -27,7 +27,7 @@ from channels_socketio.options import (
 from channels_socketio.protocol.engine import EngineOptions
 from channels_socketio.protocol.socketio import SocketIOOptions
 from channels_socketio.server import SocketIOServer
-from channels_socketio.tests.support.documents import documented_limits, readme
+from channels_socketio.tests.support.documents import documented_limits, page_of_options
 from channels_socketio.tests.test_checks import WRONG
 
 
@@ -79,8 +79,8 @@ def test_without_limits_a_server_has_no_store_to_count_in() -> None:
     assert SocketIOServer([], options=redis | {"LIMITS": False}).admission.store is None
 
 
-def test_the_readme_has_the_table_of_options() -> None:
-    assert f"\n\n{table(Options)}\n\n" in readme()
+def test_the_documents_have_the_table_of_options() -> None:
+    assert f"\n\n{table(Options)}\n\n" in page_of_options()
 
 
 @pytest.mark.parametrize(("key", "default"), documented_limits("SOCKETIO"))

@@ -1,4 +1,4 @@
-"""The package as its users get it: built, looked at, installed into fresh environments, and used as README.md says."""
+"""The package as its users get it: built, looked at, installed into fresh environments, used as in the tutorial."""
 
 import email
 import hashlib
@@ -11,19 +11,17 @@ import zipfile
 from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
-from textwrap import dedent
 from typing import NamedTuple
 
 import pytest
 import requests
 
+from channels_socketio.tests.support.documents import TUTORIAL, files
 from channels_socketio.tests.support.log_site import OfficialClient
 from channels_socketio.tests.support.processes import ROOT, Process, accepts_connections, free_port, wait_until
 from channels_socketio.tests.support.pythons import pythons
 
 OURS = {"DJANGO_SETTINGS_MODULE", "PYTHONPATH", "VIRTUAL_ENV"}  # in the environment, and not for the new site
-BLOCK = re.compile(r"^ *```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-HEADLINE = re.compile(r"# (\S+\.py)(, at its end)?\n")
 PRODUCTION = """
 import os
 
@@ -88,6 +86,12 @@ def test_the_index_would_take_it(wheel: Path) -> None:
     assert "PASSED" in run(sys.executable, "-m", "twine", "check", "--strict", str(wheel))
 
 
+def test_the_release_script_builds_what_can_be_built_again(tmp_path: Path) -> None:
+    said = run("script/release", str(tmp_path / "dist"), VIRTUAL_ENV=sys.prefix)
+    assert sorted(path.suffix for path in (tmp_path / "dist").iterdir()) == [".gz", ".whl"]
+    assert all(path.name in said for path in (tmp_path / "dist").iterdir())
+
+
 def test_it_says_what_it_needs_and_whom_it_is_for(metadata: Message) -> None:
     needs = metadata.get_all("Requires-Dist", [])
     assert {re.split(r"[<>=~ ;]", need)[0] for need in needs if "extra ==" not in need} == {
@@ -120,29 +124,17 @@ class Site(NamedTuple):
         return run(self.python, "-W", "error", *arguments, folder=self.folder, DJANGO_SETTINGS_MODULE="mysite.settings")
 
 
-def readme_files() -> list[tuple[str, bool, str]]:
-    """Return the README's Python: the file it belongs into, whether at its end, and the code."""
-    files = []
-    for block in BLOCK.findall((ROOT / "README.md").read_text()):
-        code = dedent(block)
-        headline = HEADLINE.match(code)
-        assert headline is not None, f"expected the name of a file above {code[:80]!r}"
-        files.append((headline[1], headline[2] is not None, code))
-    return files
-
-
 @pytest.fixture(scope="module", params=[*PYTHONS_HERE.values()], ids=[*PYTHONS_HERE])
 def site(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A new project with the README's code where the README puts it, on each Python that is here."""
+    """A new project with the tutorial's code where the tutorial puts it, on each Python that is here."""
     folder = tmp_path_factory.mktemp("site")
     uv = [sys.executable, "-m", "uv"]
     python = str(folder / "venv" / "bin" / "python")
     run(*uv, "venv", "--quiet", "--no-python-downloads", "--python", request.param, str(folder / "venv"))
     run(*uv, "pip", "install", "--quiet", "--python", python, f"channels-socketio[daphne,serve] @ {wheel.as_uri()}")
     run(python, "-m", "django", "startproject", "mysite", ".", folder=folder)
-    for name, at_end, code in readme_files():
-        path = folder / name
-        path.write_text(path.read_text() + code if at_end else code)
+    for file in files(TUTORIAL):
+        file.write(folder)
     settings = folder / "mysite" / "settings.py"
     settings.write_text(settings.read_text() + PRODUCTION)
     made = Site(folder, python)
@@ -154,7 +146,7 @@ def site(request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.T
 
 @pytest.fixture(params=["runserver", "serve"])
 def port(request: pytest.FixtureRequest, site: Site) -> Iterator[int]:
-    """The port at which the project is served, as README.md says."""
+    """The port at which the project is served, as the documents say."""
     port = free_port()
     command = [site.python, str(site.folder / "manage.py"), request.param]
     command += ["--bind", f"127.0.0.1:{port}"] if request.param == "serve" else ["--noreload", f"127.0.0.1:{port}"]
@@ -175,22 +167,23 @@ def post(browser: requests.Session, url: str, **data: str) -> None:
     browser.post(url, data | {"csrfmiddlewaretoken": token}, headers={"Referer": url}, timeout=10).raise_for_status()
 
 
-async def test_the_site_of_the_readme_serves_official_clients_until_log_out(site: Site, port: int) -> None:
+async def test_the_site_of_the_tutorial_serves_official_clients_until_log_out(site: Site, port: int) -> None:
     address = f"http://127.0.0.1:{port}"
     with requests.Session() as browser:
-        browser.get(f"{address}/admin/login/", timeout=10).raise_for_status()
-        post(browser, f"{address}/admin/login/", username="ada", password="tea for two", next="/admin/")
+        log_in = browser.get(f"{address}/", timeout=10)
+        assert log_in.url == f"{address}/accounts/login/?next=/"
+        post(browser, log_in.url, username="ada", password="tea for two")
+        assert "You are ada." in browser.get(f"{address}/", timeout=10).text
         assert b"var io" in browser.get(f"{address}/socket.io/socket.io.js", timeout=10).content
         cookie = f"sessionid={browser.cookies['sessionid']}"
         for transport in TRANSPORTS:
-            async with OfficialClient(port, transport, "/pots/green", cookie) as client:
+            async with OfficialClient(port, transport, "/chat", cookie) as client:
                 await client.connected()
-                client.tell(json.dumps(["pour", 2]))
-                assert await client.next() == ["poured", {"by": "ada", "cups": 2}]
-        async with OfficialClient(port, "websocket", "/pots/green", cookie) as client:
+                client.tell(json.dumps(["say", {"text": "hello"}]))
+                assert await client.next() == ["said", {"name": "ada", "text": "hello"}]
+        async with OfficialClient(port, "websocket", "/chat", cookie) as client:
             await client.connected()
-            browser.get(f"{address}/admin/", timeout=10).raise_for_status()
-            post(browser, f"{address}/admin/logout/")
+            post(browser, f"{address}/accounts/logout/")
             assert await client.next() == [
                 "session ended",
                 {"reason": "logged out", "message": "You have logged out."},

@@ -14,7 +14,7 @@ from channels_socketio.exceptions import Refused
 from channels_socketio.limits.rates import Rate, notices
 from channels_socketio.options import option_types, table
 from channels_socketio.protocol.reasons import Reason
-from channels_socketio.tests.support.documents import documented_limits, readme
+from channels_socketio.tests.support.documents import documented_limits, page_of_settings
 from channels_socketio.tests.support.people import Connect, eventually
 from channels_socketio.tests.test_checks import NO_REDIS
 from chat import consumers
@@ -59,7 +59,7 @@ def test_the_defaults_are_those_that_are_written_down(settings: Settings) -> Non
     found = current_limits()
     assert (found.messages.rate, found.rooms.rate) == (Rate(5, 20), Rate(1 / 6, 10))
     assert found.sessions.rate == Rate(2, 120)
-    assert f"\n\n{table(ChatOptions)}\n\n" in readme()
+    assert f"\n\n{table(ChatOptions)}\n\n" in page_of_settings()
     documented = documented_limits("CHAT")
     assert [key for key, _ in documented] == list(option_types(ChatOptions))
     for key, default in documented:

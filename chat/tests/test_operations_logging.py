@@ -39,6 +39,7 @@ async def test_no_level_shows_a_secret(tmp_path: Path, dial: Dial) -> None:
     """Even with everything logged: messages, sessions, engine ids, private ids and the key."""
     env = {"DEBUG": "off", "HTTPS": "off", "ALLOWED_HOSTS": "127.0.0.1", "LOG_LEVEL": "DEBUG", "LOG_FORMAT": "json"}
     site = Site(tmp_path, "serve", env)
+    await asyncio.to_thread(site.manage, "collectstatic", "--no-input")
     await asyncio.to_thread(site.start)
     secrets = {SECRET, site.env["SECRET_KEY"]}
     try:

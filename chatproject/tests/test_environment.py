@@ -108,7 +108,7 @@ def test_an_empty_value_is_the_default(default: bool, monkeypatch: pytest.Monkey
 
 
 def test_the_readme_has_each_variable() -> None:
-    table = (ROOT / "README.md").read_text().partition("| variable |")[2].partition("\n\n")[0]
+    table = (ROOT / "docs" / "reference" / "settings.md").read_text().partition("| variable |")[2].partition("\n\n")[0]
     assert sorted(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)) == sorted(OURS)
     asked = re.compile(r"""(?:switch|choice|words|environ\.get)\("([A-Z_]+)\"""")
     code = [(ROOT / "chatproject" / name).read_text() for name in ("environment.py", "settings.py")]

@@ -45,7 +45,8 @@ def diagram(title: str, transitions: Transitions, otherwise: enum.Enum | None = 
         elif not events:
             lines.append(f"    {state.value} --> [*]")
     doc = str(type(first).__doc__)
-    return "\n".join([f"## {title}", "", doc, "", "```mermaid", "stateDiagram-v2", *lines, "```", ""])
+    head = [f"## {title}", "", doc, "", "```mermaid", "stateDiagram-v2", "    direction LR"]
+    return "\n".join([*head, *lines, "```", ""])
 
 
 def table(title: str, text: str, head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
