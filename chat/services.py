@@ -31,7 +31,8 @@ import msgspec
 from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from channels_socketio import Item, Position, Refusal, Refused, announce, session_gone
+from channels_socketio import Item, Position, Refusal, Refused, session_gone
+from channels_socketio import announce as announce_item
 from chat.models import FOREVER, Message, Room, lies_ahead
 from chat.rooms import deletion_item, iso, message_item, namespace_of
 from chat.sql import FIND_REPEATS, FIND_ROOMS, FIND_VISITORS, INSERT_MESSAGE, LOCK, MOVE_HEAD
@@ -96,6 +97,11 @@ def clean_text(text: str) -> str:
     return text
 
 
+def announce(announcement: Announcement) -> None:
+    """Put what is committed before all live clients."""
+    announce_item(*announcement)
+
+
 def post(draft: Draft) -> Receipt:
     """Store one message and announce it once the current transaction, if any, commits. For synchronous code.
 
@@ -103,7 +109,7 @@ def post(draft: Draft) -> Receipt:
     """
     (outcome,), announcements = commit([draft])
     for announcement in announcements:
-        transaction.on_commit(partial(announce, *announcement), robust=True)
+        transaction.on_commit(partial(announce, announcement), robust=True)
     if isinstance(outcome, Refused):
         raise outcome
     return outcome
@@ -124,7 +130,7 @@ def delete_message(room: str, seq: int) -> bool:
             return False
         Room.objects.filter(pk=locked.pk).update(deletions=deletion)
         item = deletion_item(room, Position(locked.head, deletion), seq)
-        transaction.on_commit(partial(announce, namespace_of(room), item), robust=True)
+        transaction.on_commit(partial(announce, Announcement(namespace_of(room), item)), robust=True)
     return True
 
 

@@ -29,6 +29,7 @@ SHOWN = 200  # characters of what a stranger sent
 PROXY_HINT = " If a proxy speaks HTTPS for this server, SECURE_PROXY_SSL_HEADER must name the header that says so."
 # As browsers write it (RFC 6454 section 6.2): no path, no user, ASCII only. `file://` has no host.
 SERIALIZED = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::([0-9]{1,5}))?", re.ASCII)
+FIELD_NAMES = re.compile(rb"[a-z0-9-]+( ?, ?[a-z0-9-]+){0,31}", re.ASCII | re.IGNORECASE)
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -95,7 +96,7 @@ class OriginCheck:
         if scope["type"] == "websocket" or foreign is None:
             await self.application(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 204, "headers": preflight_headers(foreign)})
+            await send({"type": "http.response.start", "status": 204, "headers": preflight_headers(foreign, scope)})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await self.application(scope, receive, with_headers(send, cors_headers(foreign)))
@@ -179,12 +180,13 @@ def cors_headers(origin: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def preflight_headers(origin: str) -> list[tuple[bytes, bytes]]:
-    """Return the headers that allow polling's requests to a page of `origin`."""
+def preflight_headers(origin: str, scope: Any) -> list[tuple[bytes, bytes]]:
+    """Return the headers that allow polling's requests to a page of `origin`, with the headers that it asks for."""
+    wanted = dict(scope["headers"]).get(b"access-control-request-headers", b"")
     return [
         *cors_headers(origin),
         (b"access-control-allow-methods", b"GET, POST"),
-        (b"access-control-allow-headers", b"content-type"),
+        (b"access-control-allow-headers", wanted if FIELD_NAMES.fullmatch(wanted) else b"content-type"),
         (b"access-control-max-age", b"600"),
     ]
 

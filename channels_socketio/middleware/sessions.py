@@ -70,7 +70,7 @@ async def with_credential(scope: Any, authenticate: Authenticate) -> dict[str, A
         return None
     kept = {name: scope[name] for name in SCOPE_KEYS if name in scope}
     credential = await authenticate(kept)
-    if credential is None or credential.expired:
+    if credential is None or credential.expired or not getattr(credential.user, "is_active", True):
         return None
     session = CredentialSession(credential, authenticate, kept)
     return {**scope, "cookies": cookies, "session": session, "user": credential.user}

@@ -49,7 +49,7 @@ class SiteApplication:
         if scope["type"] == "lifespan":
             await serve_lifespan(self._pages, scope, receive, send)
             return
-        prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path", "")  # as Django's handler has it
+        prefix = settings.FORCE_SCRIPT_NAME or scope.get("root_path") or ""  # as Django's handler has it
         path = scope["path"].removeprefix(prefix)
         if path in self._paths and scope["type"] in self._endpoints:
             await self._endpoints[scope["type"]]({**scope, COMPOSED: True}, receive, send)

@@ -27,6 +27,7 @@ from ..protocol.reasons import Reason
 
 BACKLOG = 4096
 SOCKET_MODE = 0o666  # a proxy is another user; the folder of a Unix socket says who may reach it
+PROBE_SECONDS = 1.0  # until who listens at a Unix socket counts as living
 CLOSE_SECONDS = 3.0  # that Socket.IO's connections have to end in good order
 GRACE_SECONDS = 10  # that uvicorn gives to whatever else is being answered
 GC_THRESHOLDS = (50_000, 20, 100)
@@ -74,12 +75,16 @@ class Worker(multiprocess.Process):
 
 
 def open_listener(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens at an address, or at the path `host` without a port. Raises OSError."""
+    """Return a socket that listens at an address, or at the path `host` without a port.
+
+    Raises OSError and UnicodeError.
+    """
     family = socket.AF_UNIX if port is None else socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     try:
         if port is None:
             path = Path(host)
+            listener.settimeout(PROBE_SECONDS)
             if path.is_socket() and listener.connect_ex(host) == errno.ECONNREFUSED:
                 path.unlink()  # a process that is gone has left it behind
             listener.bind(host)
@@ -88,7 +93,8 @@ def open_listener(host: str, port: int | None) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
         listener.listen(BACKLOG)
-    except OSError:
+        listener.settimeout(None)
+    except (OSError, UnicodeError):
         listener.close()
         raise
     listener.set_inheritable(True)

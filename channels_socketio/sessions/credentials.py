@@ -31,12 +31,19 @@ class Credential:
     """What a client has shown instead of a session cookie.
 
     `key` tells it apart, for `end_sessions` say; it is a secret and never shown. `user` is whose it is, a Django user.
-    `expires_at` is when it ends by itself, an aware datetime, None for never.
+    `expires_at` is when it ends by itself, an aware datetime, None for never. Raises ValueError without key or user.
     """
 
     key: str = field(repr=False)
     user: Any
     expires_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a credential that could not be ended."""
+        if not isinstance(self.key, str) or not self.key:
+            raise ValueError(f"Credential.key: expected a text that is not empty, got {type(self.key).__name__}.")
+        if getattr(self.user, "pk", None) is None:
+            raise ValueError(f"Credential.user: expected a user of the database, got {self.user!r}.")
 
     @property
     def expired(self) -> bool:

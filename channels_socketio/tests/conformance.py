@@ -99,7 +99,7 @@ class AnyOrigin:
         if not origin or scope["type"] == "websocket":
             await self.application(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await send({"type": "http.response.start", "status": 204, "headers": preflight_headers(origin)})
+            await send({"type": "http.response.start", "status": 204, "headers": preflight_headers(origin, scope)})
             await send({"type": "http.response.body", "body": b""})
         else:
             await self.application(scope, receive, with_headers(send, cors_headers(origin)))

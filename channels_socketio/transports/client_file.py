@@ -24,14 +24,15 @@ async def serve_client(scope: Any, receive: Any, send: Any) -> None:
         status, body = HTTPStatus.METHOD_NOT_ALLOWED, b""
     elif {etag, b"*"} & known_etags(scope):
         status, body = HTTPStatus.NOT_MODIFIED, b""
-    headers = [
-        (b"content-type", b"text/javascript; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"max-age=3600, public"),
-        (b"etag", etag),
-        (b"allow", b"GET, HEAD"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
+    headers = [(b"etag", etag), (b"cache-control", b"max-age=3600, public")]
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = [(b"allow", b"GET, HEAD")]
+    if status != HTTPStatus.NOT_MODIFIED:  # whose length would be that of the content (RFC 9110 section 8.6)
+        headers += [
+            (b"content-type", b"text/javascript; charset=utf-8"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-content-type-options", b"nosniff"),
+        ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 

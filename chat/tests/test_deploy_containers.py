@@ -253,7 +253,7 @@ def test_the_services_run_with_the_environment_of_compose(
             processes.append((port, env, process))
         for port, env, process in processes:
             await_health(image, port, env, process)
-            assert "news by: Redis" in process.output()
+            assert "channel layer: RedisPubSubChannelLayer" in process.output()
         _, *clear = services["clearsessions"]["command"]
         run([sys.executable, *clear], environment("clearsessions"), image)
         assert all(process.stop() == 0 for _, _, process in processes)

@@ -82,7 +82,7 @@ class Command(BaseCommand):
         files = raise_file_limit()
         try:
             listener = open_listener(*bind)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise CommandError(f"--bind: expected an address to listen on: {error}") from error
         self.tell(bind, workers, files)
         serve(f"{module}:{name}", listener, workers)
@@ -91,7 +91,9 @@ class Command(BaseCommand):
         """Print what is going to run, and what may be in its way."""
         host, port = bind
         place = f"unix:{host}" if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.stdout.write(f"Serving {place} with {workers} worker(s).")
+        layer = get_channel_layer()
+        news = "this process only" if layer is None else type(layer).__name__
+        self.stdout.write(f"Serving {place} with {workers} worker(s); channel layer: {news}.")
         if not load(Options, getattr(settings, "SOCKETIO", {})).limits:
             self.stdout.write("LIMITS is off: nothing bounds rates and connections. For load tests only.")
         if files < FEW_FILES:

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from pytest_django import Settings
 
 from channels_socketio.limits.rates import Notices, Rate
-from channels_socketio.middleware.origin import OriginCheck, OriginNotAllowed, ScopeRequest, foreign_origin
+from channels_socketio.middleware.origin import (
+    OriginCheck,
+    OriginNotAllowed,
+    ScopeRequest,
+    foreign_origin,
+    preflight_headers,
+)
 
 ALLOWED_HOSTS = ["chat.example", ".wide.example", "[::1]"]
 TRUSTED = [
@@ -394,6 +400,22 @@ async def test_a_preflight_request_is_answered_without_the_application() -> None
         b"access-control-allow-headers": b"content-type",
         b"access-control-max-age": b"600",
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        (b"authorization", b"authorization"),
+        (b"authorization,x-tenant, content-type", b"authorization,x-tenant, content-type"),
+        (b"", b"content-type"),
+        (b"*", b"content-type"),
+        (b"a\r\nset-cookie: b", b"content-type"),
+        (b"a," * 40 + b"a", b"content-type"),
+    ],
+)
+def test_a_preflight_allows_the_headers_that_are_asked_for(asked: bytes, allowed: bytes) -> None:
+    scope = {"headers": [(b"access-control-request-headers", asked)]}
+    assert dict(preflight_headers("https://partner.example", scope))[b"access-control-allow-headers"] == allowed
 
 
 # REQUIRE_ORIGIN

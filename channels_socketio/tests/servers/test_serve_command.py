@@ -67,7 +67,7 @@ async def path(tmp_path: Path) -> AsyncIterator[Path]:
     command = [*MANAGE, "serve", "--bind", f"unix:{path}"]
     process = Process(command, tmp_path / "log", SITE)
     process.start()
-    line = f"Serving unix:{path} with 1 worker(s).\n"
+    line = f"Serving unix:{path} with 1 worker(s); channel layer: InMemoryChannelLayer.\n"
     wait_until(lambda: process.output().endswith(line), f"it said so: {process.output()}", 30)
     yield path
     assert process.stop() == 0

@@ -103,6 +103,19 @@ async def test_a_session_cookie_goes_before_a_token() -> None:
     assert tokens.asked == 0
 
 
+@pytest.mark.parametrize(("key", "user"), [(None, User(pk=1)), ("", User(pk=1)), (TOKEN, None), (TOKEN, User())])
+def test_a_credential_that_could_not_be_ended_is_none(key: Any, user: Any) -> None:
+    with pytest.raises(ValueError, match=r"^Credential\.(key|user): expected "):
+        Credential(key, user)
+
+
+async def test_a_deactivated_user_opens_nothing_by_a_token() -> None:
+    tokens = Tokens()
+    user = await tokens.add()
+    user.is_active = False
+    assert (await tokens.come())[1] == (False, 1008)
+
+
 @pytest.mark.parametrize("shown", [TOKEN, "another"])
 async def test_polls_need_the_token_of_the_handshake(shown: str) -> None:
     tokens = Tokens()
