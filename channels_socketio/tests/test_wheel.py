@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 import requests
+import yaml
 
 from channels_socketio.tests.support.documents import TUTORIAL, files
 from channels_socketio.tests.support.log_site import OfficialClient
@@ -102,6 +103,14 @@ def test_it_says_what_it_needs_and_whom_it_is_for(metadata: Message) -> None:
     assert set(metadata.get_all("Provides-Extra", [])) == {"daphne", "redis", "serve"}
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
     assert metadata["License-Expression"] == "MIT"
+
+
+def test_the_workflow_of_a_release_runs_scripts_that_are_there() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert commands == ["script/release dist"]
+    assert os.access(ROOT / commands[0].split()[0], os.X_OK)
+    assert jobs["publish"]["needs"] == "build"
 
 
 def test_the_changelog_begins_with_this_version(metadata: Message) -> None:

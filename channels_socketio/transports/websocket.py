@@ -13,7 +13,7 @@ import enum
 import itertools
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -290,20 +290,20 @@ class WebSocketTransport(AsyncConsumer):
         if self._waiting is not None:
             self._waiting.append(event)
             return
-        coroutine = self.base_send(event)
+        sending = self.base_send(event).__await__()  # some servers return an awaitable that is no coroutine
         try:
-            blocker = coroutine.send(None)
+            blocker = next(sending)
         except StopIteration:
             return
         except CLIENT_GONE:
             self._lose()
             return
         self._waiting = deque()
-        self._writer = asyncio.create_task(self._write(coroutine, blocker, self._waiting))
+        self._writer = asyncio.create_task(self._write(sending, blocker, self._waiting))
 
-    async def _write(self, coroutine: Coroutine[Any, Any, None], blocker: Any, waiting: deque[dict[str, Any]]) -> None:
+    async def _write(self, sending: Iterator[Any], blocker: Any, waiting: deque[dict[str, Any]]) -> None:
         try:
-            await _finish(coroutine, blocker)
+            await _finish(sending, blocker)
             while waiting:
                 await self.base_send(waiting.popleft())
         except CLIENT_GONE:
@@ -331,17 +331,23 @@ class WebSocketTransport(AsyncConsumer):
 
 
 @types.coroutine
-def _finish(coroutine: Coroutine[Any, Any, None], blocker: Any) -> Generator[Any, Any, None]:
-    """Await what is left of a coroutine that was started outside of a task and waits for `blocker`."""
-    step: Callable[[Any], Any]
+def _finish(sending: Iterator[Any], blocker: Any) -> Generator[Any, Any, None]:
+    """Await what is left of an awaitable that was started outside of a task and waits for `blocker`.
+
+    `sending` is what its `__await__` returned: a coroutine's has `throw`, another need not.
+    """
     while True:
+        failure: BaseException | None = None
         try:
-            result = yield blocker
-        except BaseException as error:  # handed on: this only stands between task and coroutine
-            step, value = coroutine.throw, error
-        else:
-            step, value = coroutine.send, result
+            yield blocker  # a task sends nothing but None
+        except BaseException as error:  # handed on: this only stands between task and awaitable
+            failure = error
         try:
-            blocker = step(value)
+            if failure is None:
+                blocker = next(sending)
+            elif hasattr(sending, "throw"):
+                blocker = sending.throw(failure)
+            else:
+                raise failure
         except StopIteration:
             return

@@ -92,8 +92,8 @@ class Command(BaseCommand):
         host, port = bind
         place = f"unix:{host}" if port is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         layer = get_channel_layer()
-        news = "this process only" if layer is None else type(layer).__name__
-        self.stdout.write(f"Serving {place} with {workers} worker(s); channel layer: {news}.")
+        reach = "this process only" if layer is None else type(layer).__name__
+        self.stdout.write(f"Serving {place} with {workers} worker(s); channel layer: {reach}.")
         if not load(Options, getattr(settings, "SOCKETIO", {})).limits:
             self.stdout.write("LIMITS is off: nothing bounds rates and connections. For load tests only.")
         if files < FEW_FILES:

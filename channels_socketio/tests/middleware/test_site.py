@@ -157,11 +157,20 @@ def test_a_site_without_the_app_is_told_so(settings: Any) -> None:
 async def test_endpoints_that_are_mounted_without_it_refuse_everybody() -> None:
     server = new_server()
     bare = {"http": server.application.endpoint, "websocket": WebSocketTransport.as_asgi(admission=server.admission)}
+
+    stack: Any = AuthMiddlewareStack
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(event: Any) -> None:
+        raise AssertionError("expected no answer")
+
     for kind, transport in (("http", "polling"), ("websocket", "websocket")):
-        application = AuthMiddlewareStack(bare[kind])
-        path = f"/socket.io/?EIO=4&transport={transport}"
+        query = f"EIO=4&transport={transport}".encode()
+        scope = {"type": kind, "method": "GET", "path": "/socket.io/", "query_string": query, "headers": [LOCAL]}
         with pytest.raises(ImproperlyConfigured, match=r"^expected Socket.IO's endpoint behind `SocketIOServer.asgi`"):
-            await (get(application, path) if kind == "http" else dialled(application, path))
+            await stack(bare[kind])(scope, receive, send)
 
 
 async def test_middleware_runs_behind_session_and_user_the_first_outermost() -> None:
@@ -275,8 +284,14 @@ async def test_pages_that_know_the_start_only_are_answered_for_at_the_end() -> N
 
 @pytest.mark.parametrize("when", ["startup", "shutdown"])
 async def test_pages_that_took_part_may_fail(when: str) -> None:
+    communicator: Any = ApplicationCommunicator  # untyped
+    failing = Lifespan(f"at {when}")
+    client = communicator(SiteApplication("socket.io", {}, failing, failing), {"type": "lifespan"})
+    for kind in ("startup", "shutdown"):
+        await client.send_input({"type": f"lifespan.{kind}"})
     with pytest.raises(RuntimeError, match="asked for"):
-        await lived(Lifespan(f"at {when}"))
+        await client.wait(5)
+    assert failing.heard[-1] == f"lifespan.{when}"
 
 
 async def test_a_start_that_failed_is_told() -> None:

@@ -21,6 +21,8 @@ KNOWN = {
     "django-admin startproject mysite .",
     "sphinx-build -W -n -b html docs OUT",
     "twine upload dist/*",
+    "nox",
+    "nox --list",
 }
 GIT = {"tag", "push", "commit"}
 

@@ -4,7 +4,6 @@ import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Any
 
 from channels_socketio.tests.support.processes import require
@@ -23,7 +22,14 @@ async def python_client(headers: Mapping[str, str] | None = None, **options: Any
 
     before = asyncio.all_tasks()
     cookie_jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(cookie_jar=cookie_jar, headers=headers, middlewares=[read_refusal]) as http:
+    responses: list[Any] = []
+
+    async def keep(request: Any, handler: Any) -> Any:
+        """Middleware of aiohttp: keep the answer, which the client may leave unread, until it is closed."""
+        responses.append(await handler(request))
+        return responses[-1]
+
+    async with aiohttp.ClientSession(cookie_jar=cookie_jar, headers=headers, middlewares=[keep]) as http:
         client = socketio.AsyncClient(http_session=http, **options)
         try:
             yield client, http
@@ -33,11 +39,5 @@ async def python_client(headers: Mapping[str, str] | None = None, **options: Any
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-
-
-async def read_refusal(request: Any, handler: Any) -> Any:
-    """Middleware of aiohttp: read what the client leaves unread, so that the answer's connection is given back."""
-    response = await handler(request)
-    if response.status >= HTTPStatus.BAD_REQUEST:
-        await response.read()
-    return response
+            for response in responses:
+                response.close()

@@ -42,7 +42,7 @@ class Talker(SocketIOConsumer):
 class AsgiServer:
     """The server's side of one WebSocket. `send` waits while `reads` is not set, and fails with `gone`, if set."""
 
-    def __init__(self, **options: float) -> None:
+    def __init__(self, wrap: Callable[[Any], Any], **options: float) -> None:
         class Fresh(Talker):
             ended = []
 
@@ -58,7 +58,8 @@ class AsgiServer:
             "query_string": b"EIO=4&transport=websocket",
             "headers": [],
         }
-        self.task = asyncio.ensure_future(serve(Fresh, **options)(scope, self.inbox.get, self.send))
+        application = serve(Fresh, **options)
+        self.task = asyncio.ensure_future(application(scope, self.inbox.get, lambda message: wrap(self.send(message))))
         self.inbox.put_nowait({"type": "websocket.connect"})
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -79,13 +80,30 @@ class AsgiServer:
         return [json.loads(frame[2:])[1] for frame in frames if frame.startswith("42")]
 
 
-@pytest.fixture
-async def asgi() -> AsyncIterator[Callable[..., Awaitable[AsgiServer]]]:
+class Sending:
+    """What a server returns that is no coroutine, but can be awaited."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()
+
+
+class PlainSending(Sending):
+    """The same with an iterator that is no generator: it cannot be thrown into."""
+
+    def __await__(self) -> Any:
+        return iter(self._coroutine.__await__().__next__, object())
+
+
+@pytest.fixture(params=[lambda coroutine: coroutine, Sending, PlainSending], ids=["coroutine", "awaitable", "iterator"])
+async def asgi(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., Awaitable[AsgiServer]]]:
     """Open a WebSocket of an AsgiServer and join; the application must end by itself after the disconnect."""
     servers: list[AsgiServer] = []
 
     async def open_socket(**options: float) -> AsgiServer:
-        server = AsgiServer(**options)
+        server = AsgiServer(request.param, **options)
         servers.append(server)
         server.client_sends("40")
         await eventually(lambda: len(server.sent) == 3, "the client has joined")
