@@ -13,8 +13,9 @@ class ChannelsSocketIOConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks, and watch login sessions and users."""
         from . import signals
-        from .checks import check_layer, check_options
+        from .checks import check_layer, check_options, check_packages
 
         signals.install()
         checks.register(check_options)
+        checks.register(check_packages)
         checks.register(check_layer)

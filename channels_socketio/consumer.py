@@ -63,7 +63,7 @@ class Handler:
     @classmethod
     def from_function(cls, event: str, function: Callable[..., Awaitable[Any]]) -> "Handler":
         """Read the types from the signature of `function`, a method."""
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, include_extras=True)
         parameters = list(inspect.signature(function).parameters.values())[1:]
         plain = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
         return cls(

@@ -7,7 +7,7 @@ import pytest
 from django.core import checks
 from pytest_django import Settings
 
-from channels_socketio.checks import check_layer, check_options
+from channels_socketio.checks import check_layer, check_options, check_packages
 from channels_socketio.options import Options, option_types
 
 KEYS = ", ".join(option_types(Options))
@@ -90,6 +90,18 @@ def test_no_options_at_all_are_good_options(settings: Settings) -> None:
 def test_a_layer_inside_one_process_is_worth_a_word(settings: Settings, layers: dict[str, Any], ids: list[str]) -> None:
     settings.CHANNEL_LAYERS = layers
     assert [(message.id, message.level) for message in check_layer()] == [(name, checks.INFO) for name in ids]
+
+
+@pytest.mark.parametrize(
+    ("url", "found", "ids"),
+    [("redis://x", False, ["channels_socketio.E002"]), ("", False, []), ("redis://x", True, [])],
+)
+def test_a_package_that_an_option_needs_is_missed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str, found: bool, ids: list[str]
+) -> None:
+    settings.SOCKETIO = {"LIMITS_REDIS": url}
+    monkeypatch.setattr("channels_socketio.checks.find_spec", lambda name: object() if found else None)
+    assert [message.id for message in check_packages()] == ids
 
 
 def test_the_checks_run_with_djangos_own(settings: Settings) -> None:

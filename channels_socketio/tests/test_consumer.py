@@ -43,6 +43,9 @@ class Room(SocketIOConsumer):
     @on("kinds")
     async def kinds(self, kind: Literal["a", "b"], at: datetime, numbers: list[float]) -> None: ...
 
+    @on("short")
+    async def short(self, text: Annotated[str, msgspec.Meta(max_length=3)]) -> None: ...
+
     @on("rest")
     async def rest(self, first: int, *others: str) -> None: ...
 
@@ -92,6 +95,7 @@ def test_arguments_that_fit_become_the_methods_types(event: str, args: list[Any]
         ("typed", ["a", 1, 0], "typed: Expected `bool`, got `int`."),
         ("typed", [None, 1], "typed: Expected `str`, got `null`."),
         ("typed", [b"a", 1], "typed: Expected `str`, got `bytes`."),
+        ("short", ["long"], "short: Expected `str` of length <= 3."),
         ("say", ["hello"], "say: Expected `object`, got `str`."),
         ("say", [[]], "say: Expected `object`, got `array`."),
         ("say", [{}], "say: Object missing required field `msg`."),
@@ -121,7 +125,7 @@ def test_endless_nesting_is_refused() -> None:
 
 def test_only_marked_methods_are_in_the_table() -> None:
     """Nothing is looked up by a name from the wire."""
-    assert Room.handlers.keys() == {"nothing", "anything", "typed", "say", "kinds", "rest", "grow"}
+    assert Room.handlers.keys() == {"nothing", "anything", "typed", "say", "kinds", "short", "rest", "grow"}
     assert SocketIOConsumer.handlers == {}
 
 

@@ -102,6 +102,15 @@ async def test_a_live_login_session_is_admitted_and_at_hand(application: Any, co
     assert await client.receive_event() == ["hello", "red", ""]
 
 
+async def test_the_session_cookie_may_have_another_name(connect: Connect, settings: Any) -> None:
+    settings.SESSION_COOKIE_NAME = "mysite"
+    application = AuthMiddlewareStack(bare(SocketIOServer([Greeter], options={})))
+    key = await sync_to_async(new_session)({"colour": "red"})
+    client = await connect(application, "/", cookies={"mysite": key})
+    assert await client.receive_event() == ["hello", "red", ""]
+    assert await refusal(application, f"sessionid={key}") == NO_COOKIE
+
+
 async def test_the_user_of_the_login_session_is_at_hand(application: Any, connect: Connect) -> None:
     def log_in() -> str:
         user = get_user_model().objects.create_user("ada")
