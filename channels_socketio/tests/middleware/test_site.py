@@ -249,10 +249,15 @@ class Lifespan:
             await send({"type": f"lifespan.{kind}.complete"})
 
 
+def serving(pages: Any) -> Any:
+    """Return a server's side of the lifespan of a site with these pages."""
+    communicator: Any = ApplicationCommunicator  # untyped
+    return communicator(SiteApplication("socket.io", {}, pages, pages), {"type": "lifespan"})
+
+
 async def lived(pages: Any) -> list[str]:
     """Return what a server's lifespan is answered with."""
-    communicator: Any = ApplicationCommunicator  # untyped
-    client = communicator(SiteApplication("socket.io", {}, pages, pages), {"type": "lifespan"})
+    client = serving(pages)
     answers = []
     for kind in ("startup", "shutdown"):
         await client.send_input({"type": f"lifespan.{kind}"})
@@ -284,9 +289,8 @@ async def test_pages_that_know_the_start_only_are_answered_for_at_the_end() -> N
 
 @pytest.mark.parametrize("when", ["startup", "shutdown"])
 async def test_pages_that_took_part_may_fail(when: str) -> None:
-    communicator: Any = ApplicationCommunicator  # untyped
     failing = Lifespan(f"at {when}")
-    client = communicator(SiteApplication("socket.io", {}, failing, failing), {"type": "lifespan"})
+    client = serving(failing)
     for kind in ("startup", "shutdown"):
         await client.send_input({"type": f"lifespan.{kind}"})
     with pytest.raises(RuntimeError, match="asked for"):
@@ -295,9 +299,7 @@ async def test_pages_that_took_part_may_fail(when: str) -> None:
 
 
 async def test_a_start_that_failed_is_told() -> None:
-    communicator: Any = ApplicationCommunicator  # untyped
-    failing = Lifespan("at startup")
-    client = communicator(SiteApplication("socket.io", {}, failing, failing), {"type": "lifespan"})
+    client = serving(Lifespan("at startup"))
     await client.send_input({"type": "lifespan.startup"})
     assert await client.receive_output(5) == {
         "type": "lifespan.startup.failed",
