@@ -18,7 +18,7 @@ from channels_socketio.tests.support.processes import servers
 from channels_socketio.tests.support.raw_client import RawClient, read_packet
 from chat.tests.site import Site
 
-FLOOD_SECONDS = 15.0  # that a client floods unless it is stopped
+FLOOD_SECONDS = 5.0  # that a client floods unless it is stopped
 PATIENCE_SECONDS = 0.5  # that others may have to wait, on a busy machine
 MASK = b"\x01\x02\x03\x04"
 TEXT, BINARY, FRAGMENT, MORE, PING, PONG = 0x81, 0x82, 0x01, 0x00, 0x89, 0x8A
